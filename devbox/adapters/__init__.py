@@ -1,0 +1,1 @@
+"""The sockets: ssh, sftp, docker, disk, inotify. Foreign errors end here."""

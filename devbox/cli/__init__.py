@@ -1,0 +1,1 @@
+"""The door: parse, call a room, say the result, exit code."""

@@ -1,0 +1,86 @@
+"""Finding and reading devbox.yaml. The only place that knows YAML."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from devbox.config.model import Config
+from devbox.config.rules import DOCUMENT, with_defaults
+from devbox.config.shapes import Complaint, Located
+from devbox.errors import ConfigError
+
+FILE_NAME = "devbox.yaml"
+_DEEPEST = 32
+
+
+def find(start: Path) -> Path | None:
+    """The devbox.yaml of `start` or of the nearest folder above it."""
+    folders = [start.resolve(), *start.resolve().parents]
+    return next((folder / FILE_NAME for folder in folders if (folder / FILE_NAME).is_file()), None)
+
+
+def load(path: Path) -> Config:
+    """Read a devbox.yaml; anything wrong with it is a `ConfigError` that names the file, line and key."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError("is not UTF-8 text", where=str(path), why=error.reason) from error
+    except OSError as error:
+        raise ConfigError("cannot be read", where=str(path), why=error.strerror or str(error)) from error
+    config = parse(text, where=str(path))
+    return replace(config, root=str(path.resolve().parent), file=str(path))
+
+
+def parse(text: str, where: str = FILE_NAME) -> Config:
+    """The config that the text says, without a place on disk."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        located = _locate(node) if node is not None else Located({}, 1)
+        return with_defaults(DOCUMENT.read(located, ""))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError("is not valid YAML", where=f"{where}:{line}", why=error.problem or "") from error
+    except yaml.YAMLError as error:
+        raise ConfigError("is not valid YAML", where=where, why=str(error)) from error
+    except Complaint as complaint:
+        raise ConfigError(
+            f"{complaint.key} {complaint.message}",
+            where=f"{where}:{complaint.line}",
+            next_steps=[f"edit {where}, line {complaint.line}", "devbox config schema   (all keys)"],
+        ) from complaint
+
+
+def _locate(node: yaml.Node, depth: int = 0) -> Located:
+    """A YAML node as a located value: mappings by their keys (`<<` merged), sequences, scalars."""
+    line = node.start_mark.line + 1
+    if depth > _DEEPEST:
+        raise Complaint("the file", line, "is nested too deeply")
+    if isinstance(node, yaml.MappingNode):
+        yaml.SafeLoader("").flatten_mapping(node)
+        members: dict[str, Located] = {}
+        for key, value in node.value:
+            name = str(key.value)
+            key_line = key.start_mark.line + 1
+            if name in members:
+                raise Complaint(name, key_line, "stands here twice")
+            members[name] = Located(_locate(value, depth + 1).value, key_line)
+        return Located(members, line)
+    if isinstance(node, yaml.SequenceNode):
+        return Located([_locate(item, depth + 1) for item in node.value], line)
+    return Located(_scalar(node), line)
+
+
+def _scalar(node: yaml.Node) -> Any:
+    """The scalar by YAML 1.2's core rules where they differ from 1.1: `no` is a text, and so is `22:22`."""
+    kind = node.tag.rpartition(":")[2]
+    if kind == "null":
+        return None
+    if kind == "bool" and node.value.lower() in ("true", "false"):
+        return node.value.lower() == "true"
+    if kind in ("int", "float") and ":" not in node.value:
+        return yaml.safe_load(node.value)
+    return node.value

@@ -1,0 +1,134 @@
+"""What devbox.yaml says, as values. Pure: paths are as written, nothing is looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import PurePosixPath
+
+
+class Endpoint(str, Enum):
+    """How clients reach the daemon: `docker.endpoint`."""
+
+    TLS = "tls"
+    TLS_TUNNEL = "tls-tunnel"
+    SSH = "ssh"
+
+
+class Interpreter(str, Enum):
+    """Which remote interpreter the IDE is given: `pycharm.interpreter`."""
+
+    DOCKER = "docker"
+    COMPOSE = "compose"
+    SSH = "ssh"
+
+
+@dataclass(frozen=True, slots=True)
+class Docker:
+    """The daemon's endpoint on the host."""
+
+    endpoint: Endpoint = Endpoint.TLS
+    port: int = 2376
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """How the app image is built. `context` and `dockerfile` are relative to the project."""
+
+    dockerfile: str = "Dockerfile.dev"
+    context: str = "."
+    image: str = ""
+    target: str = ""
+    platform: str = ""
+    args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    cache_from: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """One mapping: a local folder, the remote folder that follows it, and where containers see it."""
+
+    local: str = "."
+    remote: str = ""
+    container: str = "/app"
+    ignore: tuple[str, ...] = ()
+    in_place: tuple[str, ...] = ()
+    """Paths that are bind-mounted as single files: written in place, the one exception to rename."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A container's health check; durations are in seconds."""
+
+    command: str | tuple[str, ...]
+    interval: float = 5.0
+    timeout: float = 5.0
+    retries: int = 10
+    start_period: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of the app. Without `image` it runs the app image that `devbox build` makes."""
+
+    name: str
+    command: str | tuple[str, ...] = ()
+    image: str = ""
+    ports: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    env_file: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    working_dir: str = ""
+    user: str = ""
+    depends_on: tuple[str, ...] = ()
+    restart: str = "no"
+    health: Health | None = None
+    mount: bool = True
+    """Whether the synced folders are mounted."""
+    memory: str = ""
+    cpus: float = 0.0
+    profiles: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    """What is dangerous and meant: `docker.sock`, `privileged`, `host-network`, `host-root`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PyCharm:
+    """What the IDE is given."""
+
+    interpreter: Interpreter = Interpreter.DOCKER
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole devbox.yaml. `root` is its folder (absolute), `file` its path or ""."""
+
+    name: str
+    host: str = ""
+    docker: Docker = field(default_factory=Docker)
+    build: Build = field(default_factory=Build)
+    sync: tuple[Mapped, ...] = ()
+    services: tuple[Service, ...] = ()
+    pycharm: PyCharm = field(default_factory=PyCharm)
+    root: str = "."
+    file: str = ""
+
+    @property
+    def image(self) -> str:
+        """The app image's tag: as written, else `<name>-dev`."""
+        return self.build.image or f"{self.name}-dev"
+
+    def service(self, name: str) -> Service | None:
+        """The service of that name, if there is one."""
+        return next((service for service in self.services if service.name == name), None)
+
+    def to_remote(self, container_path: str) -> str | None:
+        """Where a container's path lies in a mapping's remote folder, `None` when no mapping holds it."""
+        path = PurePosixPath(container_path)
+        for mapping in self.sync:
+            if path.is_relative_to(mapping.container):
+                return str(PurePosixPath(mapping.remote) / path.relative_to(mapping.container))
+        return None

@@ -1,0 +1,1 @@
+"""Make a host ready: facts, plan, one staged script, proof; certificates, firewall, undo."""

@@ -1,0 +1,1 @@
+"""The app image: ignore rules, build context, builders, build events."""

@@ -1,0 +1,1 @@
+"""IDE settings: model, render, merge, write."""

@@ -1,0 +1,1 @@
+"""Code to the host: ignore rules, index, plan, lanes, journal, session."""

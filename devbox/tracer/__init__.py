@@ -1,0 +1,1 @@
+"""The span recorder: standard library only."""

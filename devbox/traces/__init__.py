@@ -1,0 +1,1 @@
+"""Traces: collect, store, analyse, show."""

@@ -1,0 +1,1 @@
+"""The shop: user, order, payment and notify services, and every road between them."""
