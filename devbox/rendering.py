@@ -18,7 +18,8 @@ def templates_dir() -> Path:
 
 
 @cache
-def _environment(escape: bool) -> Environment:
+def environment(escape: bool) -> Environment:
+    """The Jinja environment over all templates; `escape` for XML and HTML."""
     return Environment(
         loader=FileSystemLoader(templates_dir()),
         undefined=StrictUndefined,
@@ -33,4 +34,4 @@ def render(name: str, **values: Any) -> str:
     """Render `templates/NAME`; XML and HTML are escaped, a missing value is an error."""
     plain = name.removesuffix(".j2")
     escape = plain.endswith((".xml", ".html", ".iml", ".svg"))
-    return _environment(escape).get_template(name).render(**values)
+    return environment(escape).get_template(name).render(**values)

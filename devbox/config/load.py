@@ -60,18 +60,23 @@ def _locate(node: yaml.Node, depth: int = 0) -> Located:
     if depth > _DEEPEST:
         raise Complaint("the file", line, "is nested too deeply")
     if isinstance(node, yaml.MappingNode):
-        yaml.SafeLoader("").flatten_mapping(node)
+        _refuse_twins(node)
+        yaml.SafeLoader("").flatten_mapping(node)  # what `<<` merges comes first, so that own keys win
         members: dict[str, Located] = {}
         for key, value in node.value:
-            name = str(key.value)
-            key_line = key.start_mark.line + 1
-            if name in members:
-                raise Complaint(name, key_line, "stands here twice")
-            members[name] = Located(_locate(value, depth + 1).value, key_line)
+            members[str(key.value)] = Located(_locate(value, depth + 1).value, key.start_mark.line + 1)
         return Located(members, line)
     if isinstance(node, yaml.SequenceNode):
         return Located([_locate(item, depth + 1) for item in node.value], line)
     return Located(_scalar(node), line)
+
+
+def _refuse_twins(node: yaml.MappingNode) -> None:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if key.value in seen:
+            raise Complaint(str(key.value), key.start_mark.line + 1, "stands here twice")
+        seen.add(str(key.value))
 
 
 def _scalar(node: yaml.Node) -> Any:
