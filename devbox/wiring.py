@@ -2,3 +2,19 @@
 
 Everything is imported when it is asked for, so that a command pays only for what it uses.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devbox.adapters.ssh.connection import Connection
+    from devbox.config.model import Config
+    from devbox.ports.ask import Ask
+
+
+def open_host(host: Config | str, ask: Ask | None = None) -> Connection:
+    """Connect to a config's host, or to one by name; a context manager. Without `ask` nobody is asked."""
+    from devbox.adapters.ssh.connection import connect
+
+    return connect(host if isinstance(host, str) else host.host, ask)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -79,6 +79,16 @@ class Socket:
         return self.path or f"{self.host}:{self.port}"
 
 
+class Running(Protocol):
+    """What a script says while it runs: lines, then `Finished`. Closing it early ends the script."""
+
+    def __iter__(self) -> Running: ...
+
+    def __next__(self) -> Progress: ...
+
+    def close(self) -> None: ...
+
+
 class Forward(Protocol):
     """A local address whose connections come out on the host; closed with the context."""
 
@@ -94,11 +104,10 @@ class Host(Protocol):
     @property
     def address(self) -> HostAddress: ...
 
-    def run(self, script: Script) -> Iterator[Progress]:
-        """Start the script (one round trip on an open connection) and yield what it says as it says it.
+    def run(self, script: Script) -> Running:
+        """Start the script (one round trip on an open connection); what it says is yielded as it says it.
 
-        Raises `ConnectionLost` when the link breaks, `AuthError` when root was wanted and refused. Closing
-        the iterator early ends the script on the host.
+        Raises `ConnectionLost` when the link breaks, `AuthError` when root was wanted and refused.
         """
         ...
 

@@ -18,7 +18,36 @@ from tests.rehearsal.places import LABEL, NETWORK, SUBNET, BenchError, cache, ca
 PORTS = (22, 80, 2375, 2376, 8000)
 _FIRST, _LAST = 11, 250
 # What lets systemd, dockerd and containers in it work without --privileged, which some machines refuse.
-_MACHINE = ["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--cap-drop", "SYS_TIME", "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined", "--cgroupns", "host", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--stop-signal", "SIGRTMIN+3", "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec", "-e", "container=docker", "-e", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
+_MACHINE = [
+    "--cap-add",
+    "ALL",
+    "--cap-drop",
+    "SYS_RESOURCE",
+    "--cap-drop",
+    "SYS_TIME",
+    "--security-opt",
+    "seccomp=unconfined",
+    "--security-opt",
+    "apparmor=unconfined",
+    "--security-opt",
+    "systempaths=unconfined",
+    "--cgroupns",
+    "host",
+    "-v",
+    "/sys/fs/cgroup:/sys/fs/cgroup:rw",
+    "--stop-signal",
+    "SIGRTMIN+3",
+    "--tmpfs",
+    "/run",
+    "--tmpfs",
+    "/run/lock",
+    "--tmpfs",
+    "/tmp:exec",
+    "-e",
+    "container=docker",
+    "-e",
+    "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
+]
 _SUDO = {"nopasswd": "dev ALL=(ALL) NOPASSWD:ALL\n", "password": "dev ALL=(ALL) ALL\n", "none": ""}
 PASSWORD = "rehearsal"
 
