@@ -1,4 +1,4 @@
-"""The outer daemon: the machine's own when it answers, else one of ours, started by hand and stopped again."""
+"""The outer daemon: the machine's own when it answers, else one of ours, started and stopped by hand."""
 
 from __future__ import annotations
 

@@ -18,36 +18,13 @@ from tests.rehearsal.places import LABEL, NETWORK, SUBNET, BenchError, cache, ca
 PORTS = (22, 80, 2375, 2376, 8000)
 _FIRST, _LAST = 11, 250
 # What lets systemd, dockerd and containers in it work without --privileged, which some machines refuse.
-_MACHINE = [
-    "--cap-add",
-    "ALL",
-    "--cap-drop",
-    "SYS_RESOURCE",
-    "--cap-drop",
-    "SYS_TIME",
-    "--security-opt",
-    "seccomp=unconfined",
-    "--security-opt",
-    "apparmor=unconfined",
-    "--security-opt",
-    "systempaths=unconfined",
-    "--cgroupns",
-    "host",
-    "-v",
-    "/sys/fs/cgroup:/sys/fs/cgroup:rw",
-    "--stop-signal",
-    "SIGRTMIN+3",
-    "--tmpfs",
-    "/run",
-    "--tmpfs",
-    "/run/lock",
-    "--tmpfs",
-    "/tmp:exec",
-    "-e",
-    "container=docker",
-    "-e",
-    "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
-]
+_MACHINE = """
+--cap-add ALL --cap-drop SYS_RESOURCE --cap-drop SYS_TIME
+--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined
+--cgroupns host -v /sys/fs/cgroup:/sys/fs/cgroup:rw --stop-signal SIGRTMIN+3
+--tmpfs /run --tmpfs /run/lock --tmpfs /tmp:exec
+-e container=docker -e SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1
+"""
 _SUDO = {"nopasswd": "dev ALL=(ALL) NOPASSWD:ALL\n", "password": "dev ALL=(ALL) ALL\n", "none": ""}
 PASSWORD = "rehearsal"
 
@@ -65,7 +42,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class RehearsalHost:
-    """A running host: its loopback address with standard ports, and its own address on the bench's network."""
+    """A running host: a loopback address with standard ports, and its own address on the bench's network."""
 
     name: str
     address: str
@@ -130,9 +107,8 @@ def up(wish: Wish) -> RehearsalHost:
     docker("start", host.container)
     _await(wish, host)
     if not wish.docker:
-        host.sh(
-            "systemctl disable --now docker.socket docker containerd; dpkg --purge --force-all docker.io containerd"
-        )
+        host.sh("systemctl disable --now docker.socket docker containerd")
+        host.sh("dpkg --purge --force-all docker.io containerd")
     elif wish.python_image:
         load(host)
     return host
@@ -145,7 +121,7 @@ def _create(wish: Wish, image: str) -> RehearsalHost:
         docker("network", "create", "--subnet", f"{SUBNET}.0/24", NETWORK)
     number = _free_number()
     host = RehearsalHost(wish.name, f"127.0.10.{number}", f"{SUBNET}.{number}", wish.release)
-    words = ["create", "--name", container, "--hostname", wish.name, *_MACHINE]
+    words = ["create", "--name", container, "--hostname", wish.name, *_MACHINE.split()]
     words += ["--device-cgroup-rule", "a *:* rwm", "--network", NETWORK, "--ip", host.inner]
     for key, value in (("", wish.name), (".number", str(number)), (".release", wish.release)):
         words += ["--label", f"{LABEL}{key}={value}"]

@@ -1,4 +1,4 @@
-"""Root file systems: made by mmdebstrap from the machine's own package sources, kept, imported. No registry."""
+"""Root file systems: made by mmdebstrap from the machine's own package sources, kept, imported."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _HOST_SETUP = """
 set -e
 useradd -m -s /bin/bash dev
 mkdir -p /etc/systemd/system/ssh.service.d
-printf '[Service]\\nExecStartPre=\\nExecStartPre=/usr/bin/ssh-keygen -A\\nExecStartPre=/usr/sbin/sshd -t\\n' \\
-  > /etc/systemd/system/ssh.service.d/keys.conf
+own=/etc/systemd/system/ssh.service.d/keys.conf
+printf '[Service]\\nExecStartPre=\\nExecStartPre=/usr/bin/ssh-keygen -A\\n' > "$own"
 rm -f /etc/ssh/ssh_host_*
 : > /etc/machine-id
 rm -f /var/lib/dbus/machine-id

@@ -1,4 +1,4 @@
-"""A TCP proxy that delays and breaks links: each direction is held back by a fixed time, bandwidth is not limited."""
+"""A TCP proxy that delays and breaks links: each direction is held back, bandwidth is not limited."""
 
 from __future__ import annotations
 
