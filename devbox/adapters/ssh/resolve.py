@@ -119,7 +119,7 @@ def _from_file(wanted: Wanted) -> Settings:
     if path.is_file():
         config = paramiko.SSHConfig.from_path(str(path))
     found = config.lookup(wanted.host)
-    settings = {key: found[key] if key in _MANY else [found[key]] for key in found}
+    settings = {key: list(found[key]) if key in _MANY else [str(found[key])] for key in found}
     settings.setdefault("identityfile", [key for key in _DEFAULT_KEYS if Path(key).expanduser().exists()])
     settings.setdefault("userknownhostsfile", ["~/.ssh/known_hosts ~/.ssh/known_hosts2"])
     settings.setdefault("globalknownhostsfile", ["/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"])

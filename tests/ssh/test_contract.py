@@ -1,0 +1,28 @@
+"""The Host contract, held by the fake and by a real connection to a real sshd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from devbox.adapters.ssh.connection import connect
+from devbox.ports.host import Host
+from tests.contracts.host import HostContract
+from tests.fakes.host import FakeHost
+from tests.ssh.sshd import Sshd
+
+
+class TestFake(HostContract):
+    @pytest.fixture
+    def host(self, tmp_path: Path) -> Host:
+        return FakeHost(tmp_path)
+
+
+class TestReal(HostContract):
+    @pytest.fixture
+    def host(self, shared: Sshd, ssh_config: Callable[[str], Path]) -> Iterator[Host]:
+        ssh_config(shared.stanza("box"))
+        with connect("box") as connection:
+            yield connection
