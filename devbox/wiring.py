@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from devbox.adapters.ssh.connection import Connection
     from devbox.config.model import Config
     from devbox.ports.ask import Ask
+    from devbox.ports.host import HostAddress
 
 
 def open_host(host: Config | str, ask: Ask | None = None) -> Connection:
@@ -18,3 +19,11 @@ def open_host(host: Config | str, ask: Ask | None = None) -> Connection:
     from devbox.adapters.ssh.connection import connect
 
     return connect(host if isinstance(host, str) else host.host, ask)
+
+
+def ssh_address(config: Config) -> tuple[HostAddress, tuple[str, ...]]:
+    """Where the config's host is for SSH, and the identity files it offers; nothing is connected."""
+    from devbox.adapters.ssh.resolve import resolve
+
+    target = resolve(config.host)
+    return target.address, target.identities

@@ -1,0 +1,230 @@
+"""One run of `devbox pycharm`: asks, plans, writes, and collects what there is to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from devbox.cli.console import Console
+from devbox.cli.pycharm_world import here, remote_answer
+from devbox.errors import EXIT_FAILURE, DevboxError
+
+if TYPE_CHECKING:
+    from devbox.config.model import Config
+    from devbox.pycharm.facts import Answer
+    from devbox.pycharm.ides import Ide
+    from devbox.pycharm.model import Facts
+    from devbox.pycharm.store import Change, Memory
+
+
+def open_job(console: Console, config: Config, version: tuple[int, int] | None, ide: str) -> Job:
+    """The job for this config, with what devbox remembers of earlier ones."""
+    from devbox.config.paths import project_state_dir
+    from devbox.pycharm.store import Memory
+
+    memory = Memory.load(project_state_dir(config.root, config.host) / "pycharm.json")
+    return Job(console, config, memory, version, ide, {"files": [], "notes": []})
+
+
+@dataclass(slots=True)
+class Job:
+    """One run of the command. `data` collects what `--json` says."""
+
+    console: Console
+    config: Config
+    memory: Memory
+    version: tuple[int, int] | None
+    ide_name: str
+    data: dict[str, Any]
+
+    @property
+    def root(self) -> Path:
+        return Path(self.config.root)
+
+    def write(self, upload: bool, force: bool) -> None:
+        """The project's files."""
+        from devbox.pycharm import assemble, render, store
+
+        facts = self.facts(self.ask(), upload)
+        changes = store.plan(self.root, render.project(facts), self.memory.of(self.root), force)
+        self._do(self.root, changes)
+        for line in assemble.remarks(facts):
+            self.note(line)
+        self.data["debug"] = assemble.debugging(facts)
+        self.data["asks"] = list(assemble.questions(facts))
+
+    def _do(self, folder: Path, changes: list[Change]) -> None:
+        from devbox.pycharm import store
+
+        store.apply(changes)
+        self.memory.note(folder, changes)
+        self._tell(changes)
+
+    def _tell(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            self.data["files"].append({"file": str(change.path), "did": change.verb, "why": change.problem})
+            if change.problem:
+                self.note(f"{change.path} was left alone: {change.problem}")
+            for kept in change.kept:
+                self.note(f"{change.name}: {kept}")
+
+    def note(self, text: str) -> None:
+        self.data["notes"].append(text)
+
+    def ask(self) -> Answer:
+        """What the remote side says; where it says nothing, what it said last time."""
+        from devbox.pycharm.facts import Answer
+
+        then = Answer.from_data(self.memory.facts)
+        now = remote_answer(self.config, self.note)
+        answer = Answer(
+            now.home or then.home,
+            now.owner or then.owner,
+            now.host_python or then.host_python,
+            now.container_python or then.container_python,
+        )
+        self.memory.facts = answer.to_data()
+        return answer
+
+    def facts(self, answer: Answer, upload: bool) -> Facts:
+        """Everything the files say; what is missing is noted."""
+        from devbox.pycharm import assemble
+        from devbox.pycharm.facts import look
+
+        local = look(self.config)
+        facts = assemble.assemble(self.config, local, answer, here(self.config, upload, self._version()))
+        for gap in assemble.gaps(self.config, local, answer, facts):
+            self.note(gap)
+        self.data["interpreter"] = facts.sdk
+        return facts
+
+    def _version(self) -> tuple[int, int]:
+        """The version asked for, else the chosen or newest PyCharm's, else the first of the new form."""
+        from devbox.pycharm import ides
+        from devbox.pycharm.model import TARGETS_SINCE
+
+        found = [self.ide()] if self.ide_name else ides.find(ides.this_machine())
+        known = found[0].version if found and found[0].version > (0, 0) else TARGETS_SINCE
+        return self.version or known
+
+    def ide(self) -> Ide:
+        from devbox.pycharm import ides
+
+        return ides.choose(ides.this_machine(), self.ide_name)
+
+    def install(self, ide: Ide, force: bool) -> None:
+        """What belongs to the IDE itself."""
+        from devbox.pycharm import render, store, strict
+
+        wanted = render.ide(self.facts(self.ask_again(), False))
+        for one in wanted:
+            strict.require(one.root)
+        changes = store.plan(ide.folder, wanted, self.memory.of(ide.folder), force)
+        if backup := store.back_up(changes, self.memory.path.parent / "backups"):
+            self.note(f"the files before are in {backup}")
+        self._do(ide.folder, changes)
+        self.data["ide"] = {"name": ide.name, "folder": str(ide.folder)}
+
+    def ask_again(self) -> Answer:
+        """What `ask` found out in this run."""
+        from devbox.pycharm.facts import Answer
+
+        return Answer.from_data(self.memory.facts)
+
+    def closed_ide(self) -> Ide:
+        """The IDE to install into; while it runs it would write over ours."""
+
+        ide = self.ide()
+        if ide.community:
+            raise DevboxError(
+                f"{ide.name} has no remote interpreters", next_steps=["use PyCharm Professional"]
+            )
+        _must_be_closed(ide)
+        return ide
+
+    def uninstall(self) -> None:
+        """Take out what is ours: the project's files, and every IDE that has something of it."""
+        from devbox.pycharm import ides, store
+
+        places = [Path(place) for place in self.memory.places]
+        for folder in places:
+            if folder != self.root:
+                _must_be_closed(ides.Ide(folder.name, folder, (0, 0)))
+        for folder in places:
+            changes = store.plan_removal(folder, self.memory.of(folder))
+            store.back_up(changes, self.memory.path.parent / "backups")
+            self._do(folder, changes)
+
+    def zip(self, target: Path, fresh: bool) -> None:
+        """A settings archive: the user's files with ours in them."""
+        from devbox.pycharm import archive, render, store, strict
+        from devbox.pycharm.ides import find, this_machine
+
+        wanted = render.ide(self.facts(self.ask_again(), False))
+        for one in wanted:
+            strict.require(one.root)
+        if not fresh and not find(this_machine()) and not self.ide_name:
+            raise DevboxError(
+                "there are no settings here to build the archive from",
+                why="the import replaces whole files, so yours would be lost",
+                next_steps=["devbox pycharm --zip FILE --fresh   (for a PyCharm without settings)"],
+            )
+        folder = Path() / "no-settings" if fresh else self.ide().folder
+        changes = store.plan(folder, wanted, {}, force=False)
+        broken = [change for change in changes if change.problem]
+        if broken:
+            raise DevboxError("cannot be merged", where=str(broken[0].path), why=broken[0].problem)
+        store.write(target, archive.build({one.name: one.after or b"" for one in changes}))
+        self.data["archive"] = str(target)
+        self.note(archive.CARRIES)
+
+    def check(self, upload: bool) -> None:
+        """Say what is stale; exit 1 when something is."""
+        from devbox.ports.check import Verdict
+        from devbox.pycharm import checks, render, store
+        from devbox.pycharm.facts import Answer
+
+        then, now = Answer.from_data(self.memory.facts), self.ask()
+        facts = self.facts(now, upload or checks.uploads(self.root))
+        findings = list(checks.remembered(now, then))
+        findings += checks.files_named(facts)
+        last = self.memory.of(self.root)
+        findings += checks.stale(store.plan(self.root, render.project(facts), last, False))
+        for place in (Path(one) for one in self.memory.places if Path(one) != self.root):
+            planned = store.plan(place, render.ide(facts), self.memory.of(place), False)
+            findings += checks.stale(planned, "devbox pycharm --install")
+        for name, finding in findings:
+            self.console.finding(name, finding)
+        failed = [name for name, finding in findings if finding.verdict is Verdict.FAILED]
+        self.data["checks"] = {name: finding.verdict.value for name, finding in findings}
+        if failed:
+            self.console.result(f"stale: {', '.join(failed)}", self.data)
+            raise typer.Exit(EXIT_FAILURE)
+
+    def summary(self) -> str:
+        """The result for people."""
+        files = self.data["files"]
+        lines = [f"{entry['did']:<10}  {entry['file']}" for entry in files if entry["did"] != "unchanged"]
+        if same := sum(entry["did"] == "unchanged" for entry in files):
+            lines.append(f"{same} files are as they should be")
+        lines += [f"note: {text}" for text in dict.fromkeys(self.data["notes"])]
+        lines += [f"PyCharm will ask: {text}" for text in self.data.get("asks", [])]
+        if "debug" in self.data:
+            line, tunnel = self.data["debug"]
+            lines += [f"to debug: run 'devbox debug server', then  {tunnel}", f"  and in the code:  {line}"]
+        return "\n".join(lines) or "everything is up to date"
+
+
+def _must_be_closed(ide: Ide) -> None:
+    from devbox.pycharm import ides
+
+    if why := ides.running(ide, ides.this_machine()):
+        raise DevboxError(
+            f"{ide.name} is running",
+            why=f"{why}; it would write its settings over ours when it closes",
+            next_steps=["close PyCharm and try again"],
+        )

@@ -1,0 +1,50 @@
+"""What `devbox pycharm` asks of this machine and of the host."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devbox.errors import DevboxError
+
+if TYPE_CHECKING:
+    from devbox.config.model import Config
+    from devbox.pycharm.assemble import Here
+    from devbox.pycharm.facts import Answer
+
+Note = Callable[[str], None]
+
+
+def remote_answer(config: Config, note: Note) -> Answer:
+    """What host and image say; what does not answer is noted with the reason."""
+    from devbox import wiring
+    from devbox.pycharm.facts import Answer, ask_host
+
+    try:
+        with wiring.open_host(config) as host:
+            return ask_host(host)
+    except DevboxError as error:
+        note(f"the host was not asked: {error}")
+        return Answer()
+
+
+def here(config: Config, upload: bool, version: tuple[int, int]) -> Here:
+    """This machine's part: how SSH reaches the host, certificates, tools."""
+    from devbox import wiring
+    from devbox.config.paths import host_dir
+    from devbox.pycharm.assemble import Here
+    from devbox.pycharm.model import Ssh
+
+    address, identities = wiring.ssh_address(config)
+    key = next((path for path in identities if Path(path).is_file()), "")
+    return Here(
+        ssh=Ssh(address.user, address.hostname, address.port, key),
+        certificates=str(host_dir(config.host)),
+        home=str(Path.home()),
+        upload=upload,
+        version=version,
+        docker_cli=shutil.which("docker") or "",
+        compose_cli=shutil.which("docker-compose") or "",
+    )

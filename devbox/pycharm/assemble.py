@@ -1,0 +1,110 @@
+"""Putting together what the files say, and saying what is missing in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from devbox.config.model import Config, Endpoint, Interpreter
+from devbox.pycharm.facts import Answer, Local
+from devbox.pycharm.model import DEBUG_PORT, Facts, Ssh, folders
+from devbox.pycharm.rules import app_of, excluded, hidden
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What this machine and the command line say. `version` is PyCharm's."""
+
+    ssh: Ssh
+    certificates: str
+    home: str
+    upload: bool = False
+    version: tuple[int, int] = (2024, 1)
+    docker_cli: str = ""
+    compose_cli: str = ""
+
+
+def assemble(config: Config, local: Local, answer: Answer, here: Here) -> Facts:
+    """Everything the files say."""
+    found = (app_of(service, local.sources) for service in config.services if not service.image)
+    return Facts(
+        project=config.name,
+        root=config.root,
+        host=config.host,
+        ssh=here.ssh,
+        folders=folders(config, answer.home or usual_home(here.ssh.user)),
+        image=config.image,
+        endpoint=config.docker.endpoint,
+        port=config.docker.port,
+        certificates=here.certificates,
+        interpreter=config.pycharm.interpreter,
+        container_python=answer.container_python,
+        host_python=answer.host_python,
+        owner=answer.owner,
+        excluded=excluded(local.ignored),
+        apps=tuple(app for app in found if app is not None),
+        build=config.build if local.has_dockerfile else None,
+        compose_file=local.compose_file,
+        compose_service=_compose_service(config),
+        iml=local.iml,
+        tests=local.tests,
+        home=here.home,
+        docker_cli=here.docker_cli,
+        compose_cli=here.compose_cli,
+        upload=here.upload,
+        version=here.version,
+    )
+
+
+def usual_home(user: str) -> str:
+    """Where a home usually is; only until the host has said where it really is."""
+    return "/root" if user == "root" else f"/home/{user}"
+
+
+def _compose_service(config: Config) -> str:
+    return next((service.name for service in config.services if not service.image), "")
+
+
+def gaps(config: Config, local: Local, answer: Answer, facts: Facts) -> Iterator[str]:
+    """What could not be written, and what makes it possible."""
+    if not answer.home:
+        yield f"the host was not reached: remote folders assume the home {usual_home(facts.ssh.user)}"
+    if answer.host_python is None:
+        yield "no SSH interpreter: no python3 on the host has answered"
+    if facts.interpreter is not Interpreter.SSH and answer.container_python is None:
+        yield f"the project has no interpreter yet: image {facts.tagged} has not answered (devbox build)"
+    if facts.interpreter is Interpreter.COMPOSE and not local.compose_file:
+        yield "pycharm.interpreter is compose and the project has no compose file"
+    for service in config.services:
+        if not service.image and app_of(service, local.sources) is None:
+            yield f"service {service.name}: its command is not one Python process, so it has no configuration"
+        if names := hidden(service.environment):
+            yield f"service {service.name}: {', '.join(names)} look like secrets and are in no file"
+
+
+def remarks(facts: Facts) -> Iterator[str]:
+    """What the user should know about what was written."""
+    if facts.container_sdk:
+        yield "the container interpreter's entry is experimental: no real one was there to compare with"
+        yield "the SSH interpreter beside it is the one to fall back to"
+    if facts.endpoint is Endpoint.TLS_TUNNEL:
+        yield "PyCharm cannot use devbox's tunnel: its Docker connection goes through SSH"
+
+
+def questions(facts: Facts) -> Iterator[str]:
+    """What the IDE asks at first connect; none of it is stored by us."""
+    yield f"whether to trust the SSH host key of {facts.ssh.hostname}: compare it with the one devbox showed"
+    if facts.ssh.key:
+        yield f"the passphrase of {facts.ssh.key}, if it has one"
+    else:
+        yield "nothing else, as long as your SSH agent holds the key"
+
+
+def debugging(facts: Facts) -> list[str]:
+    """The way to the debug server: a tunnel back, and the line for the code."""
+    reach = "127.0.0.1" if facts.interpreter is Interpreter.SSH else "172.17.0.1"
+    port = DEBUG_PORT
+    return [
+        f"import pydevd_pycharm; pydevd_pycharm.settrace('{reach}', port={port}, suspend=False)",
+        f"ssh -N -R {reach}:{port}:127.0.0.1:{port} {facts.host}",
+    ]

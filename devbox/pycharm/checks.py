@@ -1,0 +1,108 @@
+"""Whether what is on disk is what devbox.yaml and the host say now."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from devbox.ports.check import Check, Finding, Stage, Verdict
+from devbox.pycharm.facts import Answer
+from devbox.pycharm.model import Facts
+from devbox.pycharm.store import Change, read
+from devbox.pycharm.xml import Malformed, parse
+
+_FIX = "devbox pycharm"
+
+
+def stale(changes: Iterable[Change], fix: str = _FIX) -> Iterator[tuple[str, Finding]]:
+    """One finding per file."""
+    for change in changes:
+        if change.problem:
+            found = Finding(Verdict.FAILED, change.problem, f"mend {change.path}")
+        elif change.before != change.after:
+            found = Finding(Verdict.FAILED, "missing" if change.before is None else "is not up to date", fix)
+        elif change.kept:
+            kept = "; ".join(str(one) for one in change.kept)
+            found = Finding(Verdict.WARNING, kept, f"{fix} --force takes devbox's")
+        else:
+            found = Finding(Verdict.OK, "as devbox.yaml and the host say")
+        yield change.name, found
+
+
+def remembered(now: Answer, then: Answer) -> Iterator[tuple[str, Finding]]:
+    """Whether what the remote side says is still what the files were made from."""
+    pairs = {
+        "remote home": (now.home, then.home),
+        "image interpreter": (now.container_python, then.container_python),
+        "host interpreter": (now.host_python, then.host_python),
+    }
+    for name, (current, before) in pairs.items():
+        if not current:
+            yield (
+                name,
+                Finding(
+                    Verdict.WARNING, "was not asked: the host or the image does not answer", "devbox doctor"
+                ),
+            )
+        elif before and current != before:
+            yield name, Finding(Verdict.FAILED, f"was {_word(before)}, is {_word(current)}", _FIX)
+        else:
+            yield name, Finding(Verdict.OK, _word(current))
+
+
+def _word(value: object) -> str:
+    path, version = getattr(value, "path", ""), getattr(value, "version", "")
+    return f"{path} ({version})" if path else str(value)
+
+
+def files_named(facts: Facts) -> Iterator[tuple[str, Finding]]:
+    """Whether what the settings point to on this machine is there."""
+    if not facts.over_ssh:
+        missing = [
+            name
+            for name in ("ca.pem", "cert.pem", "key.pem")
+            if not os.access(Path(facts.certificates) / name, os.R_OK)
+        ]
+        evidence = f"{', '.join(missing)} missing in " if missing else ""
+        yield (
+            "certificates",
+            Finding(
+                Verdict.FAILED if missing else Verdict.OK,
+                evidence + facts.certificates,
+                f"devbox init {facts.host}" if missing else "",
+            ),
+        )
+    if facts.ssh.key:
+        there = os.access(facts.ssh.key, os.R_OK)
+        verdict = Verdict.OK if there else Verdict.FAILED
+        yield "ssh key", Finding(verdict, facts.ssh.key, "" if there else "mend ~/.ssh/config")
+
+
+def uploads(root: Path) -> bool:
+    """Whether PyCharm's automatic upload is on in this project."""
+    try:
+        data = read(root / ".idea" / "deployment.xml")
+        document = parse(data) if data is not None else None
+    except Malformed:
+        return False
+    if document is None:
+        return False
+    values = {node.get("autoUpload") for node in document.root.walk()}
+    return bool(values - {None, "", "Never"})
+
+
+def both_ways(root: Path, watching: Callable[[], bool]) -> Check:
+    """PyCharm's upload and `devbox sync --watch` must not both run: one undoes the other's work."""
+
+    def probe() -> Finding:
+        upload = uploads(root)
+        if upload and watching():
+            return Finding(
+                Verdict.WARNING,
+                "PyCharm uploads on save while devbox sync --watch runs",
+                "devbox pycharm (turns the upload off), or stop devbox sync --watch",
+            )
+        return Finding(Verdict.OK, f"PyCharm's upload is {'on' if upload else 'off'}")
+
+    return Check("one way of syncing", Stage.IDE, probe)

@@ -1,0 +1,153 @@
+"""Finding out what the files shall say: from the project, from the host, from the image itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from devbox.config.model import Config
+from devbox.errors import DevboxError
+from devbox.ports.host import Finished, Host, Script
+from devbox.pycharm.model import Python
+
+_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+_LARGEST_SOURCE = 1 << 20
+_WHO = "import sys, json; print(json.dumps([sys.executable, '%d.%d.%d' % sys.version_info[:3]]))"
+
+_HOST_SCRIPT = f"""\
+printf 'home %s\\n' "$HOME"
+printf 'owner %s:%s\\n' "$(id -u)" "$(id -g)"
+command -v python3 >/dev/null && printf 'python %s\\n' "$(python3 -c "{_WHO}")"
+exit 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the remote side said; what it did not say is empty."""
+
+    home: str = ""
+    owner: str = ""
+    host_python: Python | None = None
+    container_python: Python | None = None
+
+    def to_data(self) -> dict[str, Any]:
+        return {
+            "home": self.home,
+            "owner": self.owner,
+            "host_python": _pair(self.host_python),
+            "container_python": _pair(self.container_python),
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Answer:
+        """The answer that was remembered; `{}` is none."""
+        pythons = {
+            name: Python(*data[name]) if data.get(name) else None
+            for name in ("host_python", "container_python")
+        }
+        return cls(data.get("home", ""), data.get("owner", ""), **pythons)
+
+
+def _pair(python: Python | None) -> list[str] | None:
+    return [python.path, python.version] if python else None
+
+
+class Images(Protocol):
+    """The little of a daemon that is needed here."""
+
+    def run_once(self, image: str, command: Sequence[str]) -> str: ...
+
+
+def ask_host(host: Host) -> Answer:
+    """Home, owner and python3 of the SSH user, in one round trip."""
+    said: dict[str, str] = {}
+    for step in host.run(Script(_HOST_SCRIPT)):
+        if not isinstance(step, Finished):
+            key, _, value = step.text.partition(" ")
+            said[key] = value
+    if not said.get("home", "").startswith("/"):
+        raise DevboxError("did not say where its user's home is", where=str(host.address))
+    return Answer(said["home"], said.get("owner", ""), _python(said.get("python", "")))
+
+
+def ask_image(images: Images, image: str) -> Python:
+    """The interpreter of an image, from the image. `DevboxError` when it has none."""
+    for program in ("python3", "python"):
+        try:
+            if found := _python(images.run_once(image, [program, "-c", _WHO])):
+                return found
+        except DevboxError as error:
+            last = error
+    raise DevboxError("has no Python that answers", where=image, why=str(last), next_steps=["devbox build"])
+
+
+def _python(text: str) -> Python | None:
+    for line in text.splitlines():
+        try:
+            path, version = json.loads(line)
+        except (ValueError, TypeError):
+            continue
+        if isinstance(path, str) and path.startswith("/") and re.fullmatch(r"\d+\.\d+\.\d+", version):
+            return Python(path, version)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """What the project's folder says."""
+
+    iml: str
+    """The module's file below the project; the IDE knows the module by its name."""
+    compose_file: str = ""
+    has_dockerfile: bool = False
+    tests: str = ""
+    ignored: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+def look(config: Config) -> Local:
+    """Read the project: only what decides about the files, nothing is run."""
+    root = Path(config.root)
+    ignored = [rule for mapping in config.sync for rule in mapping.ignore]
+    return Local(
+        iml=_iml(_text(root / ".idea" / "modules.xml"), config.name),
+        compose_file=next((name for name in _COMPOSE if (root / name).is_file()), ""),
+        has_dockerfile=(root / config.build.dockerfile).is_file(),
+        tests=next((name for name in ("tests", "test") if (root / name).is_dir()), ""),
+        ignored=(*_text(root / ".gitignore").splitlines(), *ignored),
+        sources=_sources(config, root),
+    )
+
+
+def _iml(modules: str, name: str) -> str:
+    """The project's module as modules.xml has it: the one of our name, else the first, else a new one."""
+    known: list[str] = re.findall(r'filepath="\$PROJECT_DIR\$/([^"]+\.iml)"', modules)
+    own = f".idea/{name}.iml"
+    return own if own in known or not known else known[0]
+
+
+def _sources(config: Config, root: Path) -> dict[str, str]:
+    """The Python files that the services' commands can mean: scripts named, modules before a colon."""
+    found = {}
+    for service in config.services:
+        words = service.command.split() if isinstance(service.command, str) else service.command
+        for word in words:
+            module = word.partition(":")[0].replace(".", "/")
+            for name in (word, f"{module}.py", f"{module}/__init__.py"):
+                if name.endswith(".py") and (text := _text(root / name)):
+                    found[name] = text
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.is_file() and path.stat().st_size <= _LARGEST_SOURCE:
+            return path.read_text(encoding="utf-8", errors="replace")
+    except (OSError, ValueError):
+        pass
+    return ""

@@ -1,0 +1,216 @@
+"""Bringing our elements into a file that may be the user's, and taking them out again.
+
+Three ways are compared for each element and attribute of ours: what we want now, what we wrote last (the
+record), and what the file holds. What the file holds wins wherever somebody else put it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from devbox.pycharm import splice
+from devbox.pycharm.kinds import Kind, identity
+from devbox.pycharm.splice import Form
+from devbox.pycharm.xml import Document, Node, canonical, parse, pretty
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One thing of ours in a file.
+
+    `wrote` is its canonical text, "" for a mere container. `was` is what stood there before when it was
+    replaced on demand. `form` is how the parent was written when this became its only child.
+    """
+
+    path: Path
+    wrote: str = ""
+    was: str | None = None
+    form: Form | None = None
+
+    @property
+    def attribute(self) -> str:
+        """The attribute's name when the record is about one."""
+        return self.path[-1][1:] if self.path[-1].startswith("@") else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that was left as it is although we would have written something else."""
+
+    path: Path
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.path[-1].lstrip('@')}: {self.why}"
+
+
+@dataclass(slots=True)
+class Merge:
+    """The merge of one file while it is under way."""
+
+    document: Document
+    records: dict[Path, Record] = field(default_factory=dict)
+    kept: list[Kept] = field(default_factory=list)
+
+    def at(self, path: Path) -> Node | None:
+        """The element of that path; the root for the empty path."""
+        node: Node | None = self.document.root
+        for step in path:
+            node = next((child for child in node.children if identity(child) == step), None) if node else None
+        return node
+
+    def must(self, path: Path) -> Node:
+        node = self.at(path)
+        assert node is not None
+        return node
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What we want at a path: an element (owned, or a container to descend into), or an attribute."""
+
+    path: Path
+    node: Node | None = None
+    value: str = ""
+    owned: bool = True
+
+
+def wishes(root: Node, kind: Kind, path: Path = ()) -> Iterator[Wish]:
+    """Our document as wishes, parents first."""
+    for name, value in root.attributes:
+        if (root.tag, name) in kind.attributes:
+            yield Wish((*path, f"@{name}"), value=value)
+    for child in root.children:
+        below = (*path, identity(child))
+        owned = child.tag in kind.owned
+        yield Wish(below, child, owned=owned)
+        if not owned:
+            yield from wishes(child, kind, below)
+
+
+def merge(
+    existing: bytes | None, ours: Node, kind: Kind, last: Mapping[Path, Record], *, force: bool = False
+) -> Merge:
+    """The file with our elements in it. `Malformed` when it cannot be read; then it is not touched."""
+    state = Merge(parse(existing if existing is not None else empty(ours, kind)))
+    if state.document.root.tag != ours.tag:
+        state.kept.append(Kept((ours.tag,), f"the file is a <{state.document.root.tag}>, not a <{ours.tag}>"))
+        return state
+    if kind.single and _somebody_elses(state.document.root, ours):
+        state.kept.append(Kept((ours.tag,), "the file holds a configuration of yours"))
+        return state
+    wanted = list(wishes(ours, kind))
+    base = last if existing is not None else {}
+    gone = [record for path, record in base.items() if path not in {wish.path for wish in wanted}]
+    state.records.update(base)
+    take_back(state, gone)
+    for wish in wanted:
+        _bring(state, wish, kind, force)
+    return state
+
+
+def empty(ours: Node, kind: Kind) -> bytes:
+    """A new file of that kind with nothing in it yet."""
+    return (kind.header + pretty(Node(ours.tag, ours.attributes))).encode()
+
+
+def _somebody_elses(root: Node, ours: Node) -> bool:
+    own = {identity(child) for child in ours.children}
+    return any(identity(child) not in own for child in root.children)
+
+
+def _bring(state: Merge, wish: Wish, kind: Kind, force: bool) -> None:
+    if wish.node is None:
+        _bring_attribute(state, wish, force)
+    elif state.at(wish.path[:-1]) is None:
+        return  # its container was taken out by the user, and that was said
+    elif wish.owned:
+        _bring_element(state, wish, force)
+    elif state.at(wish.path) is None:
+        bare = tuple(pair for pair in wish.node.attributes if (wish.node.tag, pair[0]) not in kind.attributes)
+        _insert(state, wish.path, Node(wish.node.tag, bare), "")
+
+
+def _insert(state: Merge, path: Path, node: Node, wrote: str) -> None:
+    state.document, form = splice.insert(state.document, state.must(path[:-1]), node)
+    state.records[path] = Record(path, wrote, form=form)
+
+
+def _bring_element(state: Merge, wish: Wish, force: bool) -> None:
+    assert wish.node is not None
+    want, there, record = canonical(wish.node), state.at(wish.path), state.records.get(wish.path)
+    if there is None:
+        if record is not None and not force:
+            state.kept.append(Kept(wish.path, "was taken out since; left out"))
+            return
+        _insert(state, wish.path, wish.node, want)
+        return
+    holds = canonical(there)
+    if holds == want:
+        if record is not None:
+            state.records[wish.path] = Record(wish.path, want, record.was, record.form)
+        return
+    ours = record is not None and holds == record.wrote
+    if not ours and not force:
+        if record is None or record.wrote != want:
+            state.kept.append(Kept(wish.path, "was there already" if record is None else "was edited since"))
+        return
+    was = record.was if record else state.document.body[there.start : there.end].decode()
+    state.document = splice.replace(state.document, there, wish.node)
+    state.records[wish.path] = Record(wish.path, want, was, record.form if record else None)
+
+
+def _bring_attribute(state: Merge, wish: Wish, force: bool) -> None:
+    node, name = state.at(wish.path[:-1]), wish.path[-1][1:]
+    if node is None:
+        return
+    holds, record = node.get(name), state.records.get(wish.path)
+    if holds == wish.value:
+        return
+    ours = record is not None and holds == record.wrote
+    if holds is not None and not ours and not force:
+        if record is None or record.wrote != wish.value:
+            state.kept.append(Kept(wish.path, f"stays {holds!r} (devbox would say {wish.value!r})"))
+        return
+    was = record.was if record else holds
+    state.document = splice.set_attribute(state.document, node, name, wish.value)
+    state.records[wish.path] = Record(wish.path, wish.value, was)
+
+
+def take_back(state: Merge, records: list[Record]) -> None:
+    """Remove what the records say is ours, deepest first; what was edited since stays and is named."""
+    for record in sorted(records, key=lambda one: len(one.path), reverse=True):
+        state.records.pop(record.path, None)
+        if record.attribute:
+            _take_back_attribute(state, record)
+        else:
+            _take_back_element(state, record)
+
+
+def _take_back_attribute(state: Merge, record: Record) -> None:
+    node = state.at(record.path[:-1])
+    if node is None or node.get(record.attribute) is None:
+        return
+    if node.get(record.attribute) != record.wrote:
+        state.kept.append(Kept(record.path, "was edited since; left as it is"))
+        return
+    state.document = splice.set_attribute(state.document, node, record.attribute, record.was)
+
+
+def _take_back_element(state: Merge, record: Record) -> None:
+    node = state.at(record.path)
+    if node is None:
+        return
+    if record.wrote == "" and node.children:
+        return  # a container that others use by now
+    if record.wrote and canonical(node) != record.wrote:
+        state.kept.append(Kept(record.path, "was edited since; left as it is"))
+        return
+    if record.was is not None:
+        state.document = splice.restore(state.document, node, record.was)
+        return
+    parent = state.must(record.path[:-1])
+    state.document = splice.remove(state.document, parent, node, record.form)

@@ -1,0 +1,147 @@
+"""Deciding from devbox.yaml what the IDE should run and leave out. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from devbox.config.model import Service
+from devbox.pycharm.model import App, Excluded
+
+IDE_DEFAULT_EXCLUDED = (".svn", ".cvs", ".idea", ".DS_Store", ".git", ".hg", "*.hprof", "*.pyc")
+"""What the IDE itself leaves out as long as nothing else is said."""
+
+_PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?")
+_RUNNABLE = frozenset({"celery", "daphne", "flask", "gunicorn", "hypercorn", "pytest", "uvicorn"})
+_SECRET = re.compile(r"SECRET|PASSW|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
+_SHELL = frozenset({"&&", "||", ";", "|", ">", "<", "&"})
+_FLASK_APP = ("--app", "-A")
+
+
+def excluded(patterns: Iterable[str]) -> Excluded:
+    """Ignore rules (.gitignore's syntax) in the two forms the IDE has.
+
+    A rule without a slash is a name pattern, one without wildcards a folder; what neither can say (negation,
+    wildcards within a path) is left to sync, which uploads by default anyway.
+    """
+    names = list(IDE_DEFAULT_EXCLUDED)
+    places: list[str] = []
+    for raw in patterns:
+        rule = raw.strip().rstrip("/")
+        if not rule or rule.startswith(("#", "!")) or ";" in rule or "**" in rule:
+            continue
+        if "/" not in rule:
+            names.append(rule)
+        elif not re.search(r"[*?\[]", rule):
+            places.append(rule.lstrip("/"))
+    return Excluded(tuple(dict.fromkeys(names)), tuple(dict.fromkeys(places)))
+
+
+def public(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that may stand in a file that people commit."""
+    return {name: value for name, value in environment.items() if not _SECRET.search(name)}
+
+
+def hidden(environment: Mapping[str, str]) -> list[str]:
+    """The variables that may not: their names look like secrets."""
+    return [name for name in environment if _SECRET.search(name)]
+
+
+def app_of(service: Service, sources: Mapping[str, str]) -> App | None:
+    """How the IDE starts this service; `None` when its command is not one Python process.
+
+    `sources` are texts of the project's files by their path, which tell FastAPI from other ASGI apps.
+    """
+    words = _words(service.command)
+    if not words:
+        return None
+    found = _from_python(words[1:]) if _PYTHON.fullmatch(words[0]) else _from_program(words)
+    if found is None:
+        return None
+    named = replace(found, name=service.name, ports=published(service.ports))
+    return _with_framework(replace(named, environment=public(service.environment)), sources)
+
+
+def _words(command: str | tuple[str, ...]) -> list[str]:
+    try:
+        words = shlex.split(command) if isinstance(command, str) else list(command)
+    except ValueError:
+        return []
+    if words[:1] == ["exec"]:
+        words = words[1:]
+    return [] if _SHELL.intersection(words) else words
+
+
+def _from_python(arguments: Sequence[str]) -> App | None:
+    plain = [word for word in arguments if word not in ("-u", "-B", "-O")]
+    if len(plain) >= 2 and plain[0] == "-m":
+        return App("", "module", plain[1], shlex.join(plain[2:]))
+    if plain and plain[0].endswith(".py"):
+        return App("", "script", plain[0], shlex.join(plain[1:]))
+    return None
+
+
+def _from_program(words: Sequence[str]) -> App | None:
+    name = words[0].rpartition("/")[2]
+    if name == "fastapi" and len(words) >= 3 and words[1] in ("dev", "run"):
+        return App("", "fastapi", words[2], shlex.join(words[3:]), application="app")
+    return App("", "module", name, shlex.join(words[1:])) if name in _RUNNABLE else None
+
+
+def _with_framework(app: App, sources: Mapping[str, str]) -> App:
+    words = shlex.split(app.arguments)
+    if app.kind == "script" and app.target.endswith("manage.py") and words[:1] == ["runserver"]:
+        return _django(app, words[1:], sources)
+    if app.kind == "module" and app.target == "flask" and "run" in words:
+        return _flask(app, words)
+    if app.kind == "module" and app.target == "uvicorn" and words:
+        return _fastapi(app, words, sources)
+    return app
+
+
+def _django(app: App, words: list[str], sources: Mapping[str, str]) -> App:
+    address = next((word for word in words if not word.startswith("-")), "8000")
+    host, _, port = address.rpartition(":")
+    options = shlex.join(word for word in words if word != address)
+    environment = dict(app.environment)
+    settings = re.search(r"DJANGO_SETTINGS_MODULE['\"],\s*['\"]([\w.]+)", sources.get(app.target, ""))
+    if settings:
+        environment.setdefault("DJANGO_SETTINGS_MODULE", settings[1])
+    return replace(
+        app, kind="django", host=host or "0.0.0.0", port=port, arguments=options, environment=environment
+    )
+
+
+def _flask(app: App, words: list[str]) -> App:
+    environment = dict(app.environment)
+    before, after = words[: words.index("run")], words[words.index("run") + 1 :]
+    for option, value in pairwise(before):
+        if option in _FLASK_APP:
+            environment["FLASK_APP"] = value
+    for word in before:
+        if word.startswith("--app="):
+            environment["FLASK_APP"] = word[6:]
+    return replace(app, kind="flask", arguments=shlex.join(after), environment=environment)
+
+
+def _fastapi(app: App, words: list[str], sources: Mapping[str, str]) -> App:
+    spec = next((word for word in words if ":" in word and not word.startswith("-")), "")
+    module, _, name = spec.partition(":")
+    path = module.replace(".", "/")
+    file = next((one for one in (f"{path}.py", f"{path}/__init__.py") if one in sources), "")
+    if not file or not re.search(r"^\s*(?:from|import)\s+fastapi\b", sources[file], re.MULTILINE):
+        return app
+    rest = shlex.join(word for word in words if word != spec)
+    return replace(app, kind="fastapi", target=file, application=name, arguments=rest)
+
+
+def published(ports: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """`[ADDRESS:][LOCAL:]CONTAINER` as (on the host, in the container)."""
+    pairs = []
+    for port in ports:
+        parts = port.removesuffix("/tcp").rpartition("]")[2].lstrip(":").split(":")
+        pairs.append((parts[-2] if len(parts) > 1 and parts[-2].isdigit() else parts[-1], parts[-1]))
+    return tuple(pairs)

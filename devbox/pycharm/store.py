@@ -1,0 +1,215 @@
+"""Files on disk: what would change, changing it whole or not at all, and remembering what is ours."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from devbox.errors import DevboxError
+from devbox.pycharm import merge as merging
+from devbox.pycharm.merge import Kept, Merge, Record
+from devbox.pycharm.render import Wanted
+from devbox.pycharm.splice import Form
+from devbox.pycharm.xml import Malformed, parse
+
+FORMAT = 1
+NEVER = "workspace.xml"
+_FOLDERS = (".idea", ".run")
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What is ours in one file; `created` when the whole file began with us."""
+
+    records: Mapping[merging.Path, Record] = field(default_factory=dict)
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file, before and after (`None`: it does not exist). `problem` says why it was left alone."""
+
+    path: Path
+    name: str
+    before: bytes | None
+    after: bytes | None
+    ours: Ours = Ours()
+    kept: tuple[Kept, ...] = ()
+    problem: str = ""
+
+    @property
+    def verb(self) -> str:
+        """What happens to the file, in one word or two."""
+        if self.problem:
+            return "left alone"
+        if self.before == self.after:
+            return "unchanged"
+        if self.after is None:
+            return "removed"
+        return "written" if self.before is None else "merged"
+
+
+def plan(folder: Path, wanted: Iterable[Wanted], last: Mapping[str, Ours], force: bool) -> list[Change]:
+    """What writing these files would change; files of ours that nobody wants any more are taken back."""
+    files = list(wanted)
+    changes = [_planned(folder, one, last.get(one.path, Ours()), force) for one in files]
+    gone = {name: ours for name, ours in last.items() if name not in {one.path for one in files}}
+    return [*changes, *plan_removal(folder, gone)]
+
+
+def _planned(folder: Path, wanted: Wanted, last: Ours, force: bool) -> Change:
+    assert not wanted.path.endswith(NEVER)
+    path = folder / wanted.path
+    try:
+        before = read(path)
+        merged = merging.merge(before, wanted.root, wanted.kind, last.records, force=force)
+    except DevboxError as error:
+        return Change(path, wanted.path, None, None, last, problem=str(error))
+    if merged.kept and not merged.records and merged.kept[0].path == (wanted.root.tag,):
+        return Change(path, wanted.path, before, before, last, problem=merged.kept[0].why)
+    ours = Ours(merged.records, last.created or before is None)
+    after = merged.document.to_bytes() if merged.records or before is not None else None
+    return Change(path, wanted.path, before, after, ours, tuple(merged.kept))
+
+
+def plan_removal(folder: Path, last: Mapping[str, Ours]) -> list[Change]:
+    """What taking everything of ours out would change."""
+    return [_removal(folder / name, name, ours) for name, ours in last.items()]
+
+
+def _removal(path: Path, name: str, ours: Ours) -> Change:
+    try:
+        before = read(path)
+        if before is None:
+            return Change(path, name, None, None)
+        state = Merge(parse(before), dict(ours.records))
+        merging.take_back(state, list(ours.records.values()))
+    except DevboxError as error:
+        return Change(path, name, None, None, ours, problem=str(error))
+    empty = ours.created and not state.document.root.children
+    return Change(path, name, before, None if empty else state.document.to_bytes(), kept=tuple(state.kept))
+
+
+def read(path: Path) -> bytes | None:
+    """The file's bytes, `None` when there is none. `Malformed` when it is there and cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Malformed("cannot be read", why=error.strerror or str(error)) from error
+
+
+def apply(changes: Iterable[Change]) -> None:
+    """Make the changes, each file in one step. `DevboxError` when a file changed meanwhile."""
+    for change in changes:
+        if change.problem or change.before == change.after:
+            continue
+        target = Path(os.path.realpath(change.path))
+        if read(target) != change.before:
+            raise DevboxError(
+                "changed while it was being merged", where=str(change.path), next_steps=["devbox pycharm"]
+            )
+        if change.after is None:
+            target.unlink()
+            if target.parent.name in _FOLDERS:
+                with contextlib.suppress(OSError):
+                    target.parent.rmdir()  # only when nothing else is in it
+        else:
+            write(target, change.after)
+
+
+def back_up(changes: Iterable[Change], parent: Path) -> Path | None:
+    """Copy the files that will change into a new folder; `None` when none is there to copy."""
+    at_stake = [one for one in changes if one.before is not None and one.before != one.after]
+    if not at_stake:
+        return None
+    folder = parent / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+    for change in at_stake:
+        write(folder / change.name, change.before or b"")
+    return folder
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put the file there whole, with the mode that it had."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask()
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise DevboxError("cannot be written", where=str(path), why=error.strerror or str(error)) from error
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+@dataclass(slots=True)
+class Memory:
+    """What devbox remembers of its own doing, per folder (the project, each IDE), outside of all of them."""
+
+    path: Path
+    places: dict[str, dict[str, Ours]] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> Memory:
+        """Read it; none yet, or one of another format, is an empty memory."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return cls(path)
+        if data.get("format") != FORMAT:
+            return cls(path)
+        places = {
+            place: {name: _ours(entry) for name, entry in files.items()}
+            for place, files in data["places"].items()
+        }
+        return cls(path, places, data["facts"])
+
+    def of(self, folder: Path) -> dict[str, Ours]:
+        return self.places.get(str(folder), {})
+
+    def note(self, folder: Path, changes: Iterable[Change]) -> None:
+        """Remember what these changes left of ours in a folder, and write it down."""
+        left = {change.name: change.ours for change in changes if change.ours.records}
+        self.places[str(folder)] = left
+        if not left:
+            del self.places[str(folder)]
+        self.save()
+
+    def save(self) -> None:
+        places = {
+            place: {name: _entry(ours) for name, ours in files.items()}
+            for place, files in self.places.items()
+        }
+        data = {"format": FORMAT, "places": places, "facts": self.facts}
+        write(self.path, json.dumps(data, indent=1).encode())
+
+
+def _entry(ours: Ours) -> dict[str, Any]:
+    return {"created": ours.created, "records": [asdict(record) for record in ours.records.values()]}
+
+
+def _ours(entry: Mapping[str, Any]) -> Ours:
+    records = {}
+    for item in entry["records"]:
+        form = Form(**item["form"]) if item["form"] else None
+        path = tuple(item["path"])
+        records[path] = Record(path, item["wrote"], item["was"], form)
+    return Ours(records, entry["created"])
