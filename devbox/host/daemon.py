@@ -1,0 +1,125 @@
+"""How dockerd is started on a host and what it would listen on: units, drop-ins and daemon.json together. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from devbox.host import units
+from devbox.host.model import DAEMON_JSON, DROP_IN_NAMES, DROP_INS, Facts, File, Refusal
+
+OURS = tuple(f"{DROP_INS}/{name}" for name in DROP_IN_NAMES)
+TLS_KEYS = ("tls", "tlsverify", "tlscacert", "tlscert", "tlskey")
+_FD, _UNIX = "fd://", "unix:///var/run/docker.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """daemon.json: its values, or what is wrong with it."""
+
+    values: dict[str, Any]
+    fault: str = ""
+
+    @property
+    def hosts(self) -> list[str]:
+        found = self.values.get("hosts", [])
+        return [str(one) for one in found] if isinstance(found, list) else []
+
+
+def settings(facts: Facts) -> Settings:
+    """daemon.json as dockerd would read it; an absent or empty file says nothing."""
+    file = facts.files.get(DAEMON_JSON)
+    if file is None or not (file.content or b"").strip():
+        return Settings({})
+    if (file.content or b"").startswith(b"\xef\xbb\xbf"):
+        return Settings({}, "starts with a byte order mark, which dockerd does not take")
+    try:
+        values = json.loads(file.content or b"")
+    except json.JSONDecodeError as error:
+        return Settings({}, f"line {error.lineno}, column {error.colno}: {error.msg}")
+    except UnicodeDecodeError as error:
+        return Settings({}, f"is not UTF-8 text: {error.reason}")
+    return Settings(values) if isinstance(values, dict) else Settings({}, "is not a JSON object")
+
+
+def unit_files(facts: Facts) -> list[File]:
+    """The service's unit file and the drop-ins of others, in the order in which they apply."""
+    paths = [facts.service.fragment, *(path for path in facts.service.drop_ins if path not in OURS)]
+    return [facts.files[path] for path in paths if path in facts.files]
+
+
+def start_command(files: Iterable[File]) -> str:
+    """The ExecStart that is in force after these files, "" when there is none."""
+    found = units.values((file.text for file in files), "Service", "ExecStart")
+    return found[-1] if found else ""
+
+
+def local_address(facts: Facts) -> str:
+    """The address under which programs of the host itself find the daemon."""
+    return _FD if facts.socket_unit.exists or facts.service.triggered_by else _UNIX
+
+
+def with_local(command: str, more: Iterable[str], facts: Facts) -> str:
+    """The command line with the addresses of daemon.json, and with a local one in any case."""
+    extra = [host for host in more if not host.startswith("tcp:")]
+    known = [*units.hosts(command), *extra]
+    if not known:
+        extra = [local_address(facts)]
+    return " ".join([command, *(f"-H {host}" for host in extra)])
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """One TCP address on which dockerd asks nobody for a certificate, and where that is written."""
+
+    address: str
+    origin: str
+
+
+def open_addresses(facts: Facts) -> list[Open]:
+    """Every unauthenticated TCP address that the host's files make dockerd listen on."""
+    found = []
+    values = settings(facts)
+    for file in unit_files(facts):
+        for command in units.values([file.text], "Service", "ExecStart"):
+            verified = units.tls_verified(command) and units.tls_authority(command)
+            found += [
+                Open(host, file.path)
+                for host in units.hosts(command)
+                if host.startswith("tcp:") and not verified and not _verified(values)
+            ]
+    found += [
+        Open(host, DAEMON_JSON) for host in values.hosts if host.startswith("tcp:") and not _verified(values)
+    ]
+    for path in (facts.socket_unit.fragment, *facts.socket_unit.drop_ins):
+        if path in facts.files:
+            streams = units.values([facts.files[path].text], "Socket", "ListenStream")
+            found += [Open(stream, path) for stream in streams if units.tcp_stream(stream)]
+    return found
+
+
+def _verified(values: Settings) -> bool:
+    """Whether daemon.json asks for client certificates of a named CA; without a CA that check is no check."""
+    return values.values.get("tlsverify") is True and bool(values.values.get("tlscacert"))
+
+
+def foreign_tls(facts: Facts) -> Refusal | None:
+    """A daemon that already serves mutual TLS with somebody else's CA: theirs, not ours to replace."""
+    command = start_command(unit_files(facts))
+    values = settings(facts)
+    on_tcp = any(host.startswith("tcp:") for host in [*units.hosts(command), *values.hosts])
+    by_flag = units.tls_authority(command) if units.tls_verified(command) else ""
+    authority = by_flag or (str(values.values["tlscacert"]) if _verified(values) else "")
+    if not (on_tcp and authority):
+        return None
+    origin = DAEMON_JSON if not by_flag else "its systemd unit"
+    return Refusal(
+        "the daemon already serves TLS with another certificate authority",
+        f"{origin} names {authority}",
+        (
+            "docker: {endpoint: ssh} in devbox.yaml   (needs no port and no certificates)",
+            f"or take the TLS settings out of {origin} and run devbox init again",
+        ),
+    )

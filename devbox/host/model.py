@@ -1,0 +1,255 @@
+"""The nouns: what is found on a host, what is wanted of it, and what will be done about the difference. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from devbox.config.model import Endpoint
+
+FOLDER = "/etc/docker/devbox"
+MANIFEST = f"{FOLDER}/manifest.json"
+CA, CERT, KEY = f"{FOLDER}/ca.pem", f"{FOLDER}/cert.pem", f"{FOLDER}/key.pem"
+DAEMON_JSON = "/etc/docker/daemon.json"
+DROP_INS = "/etc/systemd/system/docker.service.d"
+DROP_IN_NAMES = ("50-devbox.conf", "zz-devbox.conf")
+"""The second is for hosts where another drop-in sorts after the first and would undo it."""
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hex, as `sha256sum` says it."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as it stands on the host. `content` is `None` when it could not be read or must not travel."""
+
+    path: str
+    mode: int = 0o644
+    owner: str = "0:0"
+    content: bytes | None = b""
+    sha256: str = ""
+
+    @property
+    def text(self) -> str:
+        return (self.content or b"").decode("utf-8", errors="replace")
+
+    @property
+    def sum(self) -> str:
+        """The content's SHA-256, known even for secrets."""
+        return self.sha256 or digest(self.content or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A systemd unit: its own file, its drop-ins in the order in which they apply, and its state."""
+
+    load_state: str = "not-found"
+    active_state: str = "inactive"
+    fragment: str = ""
+    drop_ins: tuple[str, ...] = ()
+    main_pid: int = 0
+    needs_reload: bool = False
+    triggered_by: tuple[str, ...] = ()
+
+    @property
+    def exists(self) -> bool:
+        return self.load_state == "loaded"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A listening TCP socket and the program behind it ("" when it could not be seen)."""
+
+    address: str
+    port: int
+    program: str = ""
+    pid: int = 0
+
+    @property
+    def loopback(self) -> bool:
+        return self.address.startswith("127.") or self.address in ("::1", "::ffff:127.0.0.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A remote root or staging folder, absolute. `state`: `absent`, `other`, or the owner's uid."""
+
+    path: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What the daemon says about itself through its Unix socket; empty when nobody could ask."""
+
+    id: str = ""
+    version: str = ""
+    root: str = "/var/lib/docker"
+    live_restore: bool = False
+    security: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A transaction on the host that was begun and not yet proved. `started` in seconds since the epoch."""
+
+    id: str
+    owner: str
+    started: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything a plan is made from, read in one round trip."""
+
+    user: str
+    uid: int
+    gid: int
+    home: str
+    groups: tuple[str, ...] = ()
+    as_root: bool = False
+    clock: int = 0
+    hostname: str = ""
+    fqdn: str = ""
+    init: str = ""
+    systemd: int = 0
+    os: Mapping[str, str] = field(default_factory=dict)
+    machine: str = ""
+    addresses: tuple[str, ...] = ()
+    dockerd: str = ""
+    dockerd_version: str = ""
+    shims: tuple[str, ...] = ()
+    socket: str = ""
+    socket_open: bool = False
+    service: Unit = field(default_factory=Unit)
+    socket_unit: Unit = field(default_factory=Unit)
+    files: Mapping[str, File] = field(default_factory=dict)
+    engine: Engine = field(default_factory=Engine)
+    containers: Mapping[str, str] = field(default_factory=dict)
+    """Running containers: id to name ("" where only the id could be seen)."""
+    listeners: tuple[Listener, ...] = ()
+    firewalls: tuple[str, ...] = ()
+    disk_free: int = -1
+    """Bytes free for images, -1 when unknown."""
+    roots: tuple[Root, ...] = ()
+    pending: Pending | None = None
+    last: Mapping[str, str] = field(default_factory=dict)
+    """How the last transaction on this host ended: `id`, `owner`, `result`, `at`, `why`."""
+
+    @property
+    def distribution(self) -> str:
+        return self.os.get("PRETTY_NAME") or self.os.get("ID") or "an unknown system"
+
+    def listening(self, port: int) -> tuple[Listener, ...]:
+        """Who listens on that TCP port."""
+        return tuple(one for one in self.listeners if one.port == port)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is wanted of the host. `names` are the certificate's; `roots` are as written, `~` allowed.
+
+    `authority` names our certificate authority (its fingerprint), `owner` this person at this machine.
+    """
+
+    endpoint: Endpoint = Endpoint.TLS
+    port: int = 2376
+    names: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+    authority: str = ""
+    owner: str = ""
+    install: bool = False
+    host: str = ""
+    """The host as the user types it, for the commands that messages suggest."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFiles:
+    """What the daemon needs to show itself; the key is the only secret that travels."""
+
+    ca: bytes
+    cert: bytes
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file: what it will be (`None`: gone) in place of what it is (`None`: absent).
+
+    `keep`: not taken back by `reset`, because the old state was an open root port.
+    """
+
+    path: str
+    new: bytes | None
+    old: File | None = None
+    mode: int = 0o644
+    secret: bool = False
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder to make, with the ancestors that are missing."""
+
+    path: str
+    mode: int = 0o755
+    owner: str = "0:0"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done, as data. With `refusals` nothing will."""
+
+    changes: tuple[Change, ...] = ()
+    folders: tuple[Folder, ...] = ()
+    restart: bool = False
+    stop_socket: bool = False
+    """The socket unit changes too: both units are stopped and started."""
+    arguments: tuple[str, ...] = ()
+    """dockerd's effective command line, for `dockerd --validate`."""
+    stopping: tuple[str, ...] = ()
+    """Containers that the restart stops (and devbox starts again)."""
+    warnings: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not (self.changes or self.folders or self.restart)
+
+    def as_data(self) -> dict[str, Any]:
+        """The plan for `--plan --json`; secrets are named, not shown."""
+        return {
+            "changes": [_change_data(change) for change in self.changes],
+            "folders": [
+                {"path": one.path, "mode": oct(one.mode), "owner": one.owner} for one in self.folders
+            ],
+            "restart": self.restart,
+            "stopping": list(self.stopping),
+            "warnings": list(self.warnings),
+            "refusals": [{"what": one.what, "why": one.why, "next": list(one.next)} for one in self.refusals],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing will be done, and what gets the user further."""
+
+    what: str
+    why: str = ""
+    next: tuple[str, ...] = ()
+
+
+def _change_data(change: Change) -> dict[str, Any]:
+    shown = None if change.new is None or change.secret else change.new.decode("utf-8", errors="replace")
+    return {
+        "path": change.path,
+        "action": "remove" if change.new is None else "change" if change.old else "add",
+        "mode": oct(change.mode),
+        "secret": change.secret,
+        "old": change.old.text if change.old and not change.secret else None,
+        "new": shown,
+    }

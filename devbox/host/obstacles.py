@@ -1,0 +1,147 @@
+"""What stands in the way of preparing a host, each with the way round it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from devbox.config.model import Endpoint
+from devbox.host import daemon, manifest
+from devbox.host.model import DAEMON_JSON, Facts, Refusal, Wish
+
+_SHIMS = {
+    "podman": (
+        "the host's `docker` is podman's stand-in",
+        "podman has no dockerd to prepare",
+        "install Docker Engine on the host",
+    ),
+    "snap": (
+        "Docker comes from a snap on this host",
+        "a snap reads neither /etc/docker nor systemd drop-ins",
+        "on the host: sudo snap remove docker, then devbox init --install",
+    ),
+}
+_SSH_ENDPOINT = "docker: {endpoint: ssh} in devbox.yaml   (needs no root and opens no port)"
+
+
+def find(facts: Facts, wish: Wish) -> Iterator[Refusal]:
+    """Every reason not to touch this host."""
+    yield from _busy(facts, wish)
+    yield from _missing(facts, wish)
+    yield from _roots(facts)
+    if wish.endpoint is Endpoint.SSH:
+        yield from _closed_socket(facts)
+        return
+    yield from _no_root(facts)
+    yield from _settings(facts)
+    yield from _somebody_elses(facts, wish)
+    yield from _port(facts, wish)
+
+
+def _busy(facts: Facts, wish: Wish) -> Iterator[Refusal]:
+    pending = facts.pending
+    if pending is not None and pending.owner != wish.owner:
+        age = max(0, facts.clock - pending.started)
+        yield Refusal(
+            f"{pending.owner} is preparing this host",
+            f"begun {age} s ago; unproved changes are taken back by themselves within minutes",
+            (f"devbox init {wish.host}   (in a few minutes)",),
+        )
+
+
+def _missing(facts: Facts, wish: Wish) -> Iterator[Refusal]:
+    for shim in facts.shims:
+        if shim in _SHIMS and not (shim == "snap" and facts.dockerd.startswith("/usr")):
+            what, why, step = _SHIMS[shim]
+            yield Refusal(what, why, (step,))
+            return
+    if not facts.dockerd:
+        yield Refusal(
+            "Docker is not installed on the host",
+            f"{facts.distribution} has no dockerd on its PATH",
+            (f"devbox init {wish.host} --install   (the distribution's own package)",),
+        )
+    elif wish.endpoint is not Endpoint.SSH and not facts.systemd:
+        yield Refusal(
+            "the host does not run systemd",
+            f"process 1 is {facts.init or 'unknown'} on {facts.distribution}",
+            (_SSH_ENDPOINT,),
+        )
+    elif wish.endpoint is not Endpoint.SSH and not facts.service.exists:
+        rootless = "rootless" in facts.shims
+        yield Refusal(
+            "dockerd is not run by a system service here",
+            "it runs rootless, as a user" if rootless else f"docker.service is {facts.service.load_state}",
+            (_SSH_ENDPOINT,),
+        )
+
+
+def _roots(facts: Facts) -> Iterator[Refusal]:
+    for root in facts.roots:
+        if root.state == "other":
+            yield Refusal(
+                f"{root.path} is on the host and is not a folder", "", (f"mv {root.path} elsewhere",)
+            )
+        elif root.state.isdigit() and int(root.state) != facts.uid:
+            yield Refusal(
+                f"{root.path} belongs to another user on the host",
+                f"uid {root.state}, {facts.user} is uid {facts.uid}",
+                (f"sudo chown {facts.user}: {root.path}", "or another `remote:` in devbox.yaml"),
+            )
+
+
+def _no_root(facts: Facts) -> Iterator[Refusal]:
+    if not facts.as_root:
+        yield Refusal(
+            f"{facts.user} is not root and has no sudo on the host",
+            "opening the daemon's TLS port changes files in /etc and restarts dockerd",
+            (f"devbox init root@{wish_host(facts)}", _SSH_ENDPOINT),
+        )
+
+
+def wish_host(facts: Facts) -> str:
+    """The host's name for a suggestion."""
+    return facts.fqdn or facts.hostname or "HOST"
+
+
+def _closed_socket(facts: Facts) -> Iterator[Refusal]:
+    if facts.dockerd and not facts.as_root and not facts.socket_open:
+        yield Refusal(
+            f"{facts.user} may not use Docker on the host",
+            f"/var/run/docker.sock is {facts.socket or 'absent'}",
+            (f"on the host, as root: usermod -aG docker {facts.user}   (then log in again)",),
+        )
+
+
+def _settings(facts: Facts) -> Iterator[Refusal]:
+    if fault := daemon.settings(facts).fault:
+        yield Refusal(
+            f"{DAEMON_JSON} on the host is broken: dockerd would not start with it",
+            fault,
+            (f"on the host: sudoedit {DAEMON_JSON}",),
+        )
+
+
+def _somebody_elses(facts: Facts, wish: Wish) -> Iterator[Refusal]:
+    known = manifest.read(facts)
+    if known is not None and known.authority and known.authority != wish.authority:
+        yield Refusal(
+            f"the host was prepared by {known.owner}",
+            "its certificates come from their certificate authority, not from yours",
+            (
+                f"ask {known.owner} for a certificate: devbox host grant {facts.user}",
+                f"devbox host reset {wish.host}   (where theirs may end)",
+            ),
+        )
+    if (refusal := daemon.foreign_tls(facts)) is not None:
+        yield refusal
+
+
+def _port(facts: Facts, wish: Wish) -> Iterator[Refusal]:
+    for one in facts.listening(wish.port):
+        if one.program != "dockerd" and (one.pid or one.program):
+            yield Refusal(
+                f"port {wish.port} of the host is taken",
+                f"{one.program or 'a program'} (pid {one.pid}) listens on {one.address}:{one.port}",
+                (f"docker: {{port: {wish.port + 1}}} in devbox.yaml",),
+            )
+            return

@@ -1,0 +1,214 @@
+"""The plan: what the facts are, against what is wished. Pure: nothing is looked up, nothing is done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from devbox.config.model import Endpoint
+from devbox.host import daemon, manifest, obstacles, units
+from devbox.host.manifest import Manifest
+from devbox.host.model import (
+    CA,
+    CERT,
+    DAEMON_JSON,
+    DROP_IN_NAMES,
+    DROP_INS,
+    FOLDER,
+    KEY,
+    MANIFEST,
+    Change,
+    Facts,
+    File,
+    Folder,
+    Plan,
+    ServerFiles,
+    Wish,
+    digest,
+)
+from devbox.rendering import render
+
+
+def make(facts: Facts, wish: Wish, server: ServerFiles | None) -> Plan:
+    """The plan that turns the facts into the wish. `server`: new files for the daemon, `None` keeps those there."""
+    refusals = tuple(obstacles.find(facts, wish))
+    folders = tuple(_roots(facts))
+    if refusals:
+        return Plan(refusals=refusals)
+    secured = _secured(facts) if facts.as_root else {}
+    changes = list(secured.values())
+    command = ""
+    if wish.endpoint is not Endpoint.SSH:
+        command = _command(facts, wish, secured)
+        changes += [*_listening(facts, command, secured), *_certificates(facts, server)]
+        folders = (*_own_folders(facts), *folders)
+    changes = [change for change in changes if not _same(change, facts)]
+    restart = bool(changes) or not _serving(facts, wish)
+    changes += _manifest(facts, wish, changes)
+    return Plan(
+        changes=tuple(changes),
+        folders=folders,
+        restart=restart,
+        stop_socket=any(change.path.endswith(".socket") or ".socket.d/" in change.path for change in changes),
+        arguments=tuple(units.words(command)) if "$" not in command else (),
+        stopping=_stopping(facts) if restart else (),
+        warnings=tuple(_warnings(facts, wish)),
+    )
+
+
+def _secured(facts: Facts) -> dict[str, Change]:
+    """What closes every open root port: the files that open them, without that. Never taken back."""
+    changes = {}
+    found = {one.origin for one in daemon.open_addresses(facts)}
+    for file in daemon.unit_files(facts):
+        if file.path in found:
+            changes[file.path] = _without_open_port(file, facts)
+    for path in (facts.socket_unit.fragment, *facts.socket_unit.drop_ins):
+        if path in found:
+            old = facts.files[path]
+            changes[path] = _change(old, units.without_tcp_sockets(old.text), keep=True)
+    if DAEMON_JSON in found:
+        changes[DAEMON_JSON] = _without_network(facts, keep=True)
+    return changes
+
+
+def _without_open_port(file: File, facts: Facts) -> Change:
+    edit = {}
+    for command in units.values([file.text], "Service", "ExecStart"):
+        edit[command] = daemon.with_local(units.without_network(command), daemon.settings(facts).hosts, facts)
+    text = units.with_exec_start(file.text, edit)
+    base = facts.files.get(facts.service.fragment)
+    only = {setting.key for setting in units.settings(text)} == {"ExecStart"}
+    if base and file.path != base.path and only and _equal(set(edit.values()), daemon.start_command([base])):
+        return Change(file.path, None, file, file.mode, keep=True)  # nothing is left of the override
+    return _change(file, text, keep=True)
+
+
+def _equal(commands: set[str], command: str) -> bool:
+    return {frozenset(units.words(one)) for one in commands} == {frozenset(units.words(command))}
+
+
+def _without_network(facts: Facts, *, keep: bool = False) -> Change:
+    """daemon.json without addresses and TLS: dockerd refuses to have them there and as flags."""
+    values = {
+        key: value
+        for key, value in daemon.settings(facts).values.items()
+        if key not in (*daemon.TLS_KEYS, "hosts")
+    }
+    return _change(facts.files[DAEMON_JSON], json.dumps(values, indent=2) + "\n", keep=keep)
+
+
+def _change(old: File, text: str, *, keep: bool = False) -> Change:
+    return Change(old.path, text.encode(), old, old.mode, keep=keep)
+
+
+def _command(facts: Facts, wish: Wish, secured: dict[str, Change]) -> str:
+    """dockerd as the host starts it, with our address and certificates added."""
+    files = []
+    for file in daemon.unit_files(facts):
+        change = secured.get(file.path)
+        if change is None or change.new is not None:
+            files.append(File(file.path, content=change.new if change else file.content))
+    plain = units.without_network(daemon.start_command(files))
+    local = daemon.with_local(plain, daemon.settings(facts).hosts, facts)
+    address = f"-H tcp://{bind_address(facts, wish)}:{wish.port}"
+    return f"{local} {address} --tlsverify --tlscacert={CA} --tlscert={CERT} --tlskey={KEY}"
+
+
+def bind_address(facts: Facts, wish: Wish) -> str:
+    """Loopback for the tunnel; else every address, of both families where the host has an IPv6 one."""
+    if wish.endpoint is Endpoint.TLS_TUNNEL:
+        return "127.0.0.1"
+    return "[::]" if any(ip_address(one).version == 6 for one in facts.addresses) else "0.0.0.0"
+
+
+def _listening(facts: Facts, command: str, secured: dict[str, Change]) -> Iterator[Change]:
+    wanted = drop_in_name(facts)
+    for name in DROP_IN_NAMES:
+        path = f"{DROP_INS}/{name}"
+        if name == wanted:
+            text = render("host/drop-in.conf.j2", command=command)
+            yield Change(path, text.encode(), facts.files.get(path))
+        elif path in facts.files:
+            yield Change(path, None, facts.files[path])
+    values = daemon.settings(facts).values
+    if DAEMON_JSON not in secured and any(key in values for key in (*daemon.TLS_KEYS, "hosts")):
+        yield _without_network(facts)
+
+
+def drop_in_name(facts: Facts) -> str:
+    """Our drop-in's name: after every drop-in of others that sets ExecStart, or it would undo ours."""
+    plain, late = DROP_IN_NAMES
+    rivals = [
+        file.path.rpartition("/")[2]
+        for file in daemon.unit_files(facts)[1:]
+        if units.sets(file.text, "ExecStart")
+    ]
+    return late if any(rival > plain for rival in rivals) else plain
+
+
+def _certificates(facts: Facts, server: ServerFiles | None) -> Iterator[Change]:
+    if server is not None:
+        yield Change(CA, server.ca, facts.files.get(CA), 0o644)
+        yield Change(CERT, server.cert, facts.files.get(CERT), 0o644)
+        yield Change(KEY, server.key, facts.files.get(KEY), 0o600, secret=True)
+
+
+def _own_folders(facts: Facts) -> Iterator[Folder]:
+    if not any(path.startswith(f"{FOLDER}/") for path in facts.files):
+        yield Folder(FOLDER, 0o700)
+    if not any(path.startswith(f"{DROP_INS}/") for path in facts.files):
+        yield Folder(DROP_INS)
+
+
+def _roots(facts: Facts) -> Iterator[Folder]:
+    for root in facts.roots:
+        if root.state == "absent":
+            yield Folder(root.path, owner=f"{facts.uid}:{facts.gid}")
+
+
+def _same(change: Change, facts: Facts) -> bool:
+    file = facts.files.get(change.path)
+    if file is None or change.new is None:
+        return file is None and change.new is None
+    return file.sum == digest(change.new) and file.mode == change.mode
+
+
+def _serving(facts: Facts, wish: Wish) -> bool:
+    """Whether the running daemon is the one that the files describe."""
+    if facts.service.active_state != "active":
+        return False
+    if wish.endpoint is Endpoint.SSH:
+        return True
+    ours = [one for one in facts.listening(wish.port) if one.program in ("dockerd", "")]
+    return bool(ours) or not facts.listeners
+
+
+def _manifest(facts: Facts, wish: Wish, changes: list[Change]) -> list[Change]:
+    known = manifest.read(facts)
+    if known is None and not changes:
+        return []
+    start = known or Manifest(wish.authority, wish.owner, wish.port)
+    if wish.endpoint is not Endpoint.SSH:
+        start = Manifest(wish.authority, known.owner if known else wish.owner, wish.port, start.files)
+    change = Change(MANIFEST, start.after(changes).dump(), facts.files.get(MANIFEST), 0o600)
+    return [] if _same(change, facts) else [change]
+
+
+def _stopping(facts: Facts) -> tuple[str, ...]:
+    if facts.engine.live_restore:
+        return ()
+    return tuple(name or identity[:12] for identity, name in facts.containers.items())
+
+
+def _warnings(facts: Facts, wish: Wish) -> Iterator[str]:
+    for one in daemon.open_addresses(facts):
+        yield f"OPEN ROOT PORT: dockerd listens on {one.address} without asking for a certificate ({one.origin})"
+    if facts.containers and not facts.engine.live_restore:
+        yield "running containers stop while dockerd restarts, and are started again"
+    if wish.endpoint is Endpoint.TLS and facts.firewalls:
+        names = ", ".join(facts.firewalls)
+        yield f"the host has a firewall ({names}): TCP port {wish.port} must be open for you"
+    if 0 <= facts.disk_free < 2_000_000_000:
+        yield f"only {facts.disk_free // 1_000_000} MB are free for images"

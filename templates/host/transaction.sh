@@ -1,0 +1,280 @@
+#!/bin/sh
+# Changes files of this host together or not at all, with dockerd's restart in between.
+#
+#   apply      take the changes that stand in $DEVBOX_STAGE, arm the way back, apply, restart, wait
+#   commit ID  the client has proved that all is well: disarm
+#   settle ID  end what an earlier run left: committed if it was proved, taken back if not
+#   expire     the same, called by the timer that `apply` armed
+#
+# The way back is a systemd timer with files of its own, so that it needs neither our connection nor our
+# process, and comes again after a reboot. $pending exists from before the first change until the last word:
+#   undo       one line per file or folder, what to put back
+#   old/N      the file that stood there
+#   settings   what restarting dockerd takes here
+#   restarted  dockerd was restarted (or was about to be)
+#   proved     the client saw it work
+# devbox puts `id`, `owner`, `restart`, `deadline` and the like before this text, the verb after it.
+# Says KEY=VALUE lines: step=…, failed=…, result=…; everything else is evidence for people.
+
+state=${DEVBOX_STATE:-/var/lib/devbox}
+lock=${DEVBOX_LOCK:-/run/devbox.lock}
+units=${DEVBOX_UNITS:-/etc/systemd/system}
+pending=$state/pending
+guard=devbox-rollback
+umask 022
+
+say() { printf '%s=%s\n' "$1" "$2"; }
+fail() {
+    say failed "$1"
+    exit "${2:-1}"
+}
+
+take_lock() {
+    exec 9>>"$lock" || fail "cannot write $lock"
+    flock -w "$1" 9 || fail "another devbox is at work on this host" 75
+}
+
+sum() {
+    if [ -e "$1" ]; then sha256sum <"$1" | cut -d' ' -f1; else echo absent; fi
+}
+
+# put SOURCE PATH MODE OWNER: never a half file, whatever happens.
+put() {
+    cp "$1" "$2.devbox-new" && chown "$4" "$2.devbox-new" && chmod "$3" "$2.devbox-new" &&
+        sync "$2.devbox-new" && mv -f "$2.devbox-new" "$2"
+}
+
+# folder MODE OWNER PATH: with missing ancestors. Inside a user's own tree it is made as that user, so that a
+# symbolic link of theirs leads nowhere that they could not write anyway.
+folder() {
+    [ ! -d "$3" ] || return 0
+    near=$(dirname "$3")
+    while [ ! -e "$near" ]; do near=$(dirname "$near"); done
+    owner=${2%%:*}
+    if [ "$(id -u)" != 0 ] || [ "$owner" = 0 ]; then
+        mkdir -p "$3" && chmod "$1" "$3"
+    elif [ "$(stat -Lc %u "$near")" = "$owner" ]; then
+        setpriv --reuid "$owner" --regid "${2##*:}" --clear-groups mkdir -p "$3"
+    else
+        mkdir -p "$(dirname "$3")" && mkdir "$3" && chown -h "$2" "$3"
+    fi
+}
+
+# ---- checks, before anything is touched
+
+check_unchanged() {
+    while read -r verb _ _ _ old path; do
+        case $verb in
+        put | drop) [ "$(sum "$path")" = "$old" ] || fail "$path changed since the plan was made" 77 ;;
+        esac
+    done <"$DEVBOX_STAGE/changes"
+}
+
+check_units() {
+    [ -d "$DEVBOX_STAGE/verify" ] || return 0
+    command -v systemd-analyze >/dev/null 2>&1 || return 0
+    # Its exit code is 0 for most faults: what it says about our files is what counts.
+    said=$(systemd-analyze verify --man=no "$DEVBOX_STAGE/verify/docker.service" 2>&1 |
+        grep -F "$DEVBOX_STAGE/verify/")
+    [ -z "$said" ] || fail "systemd would not accept the new unit: $said"
+    say step "unit files checked by systemd"
+}
+
+check_daemon() {
+    [ -n "${arguments:-}" ] || return 0
+    dockerd --help 2>/dev/null | grep -q -- --validate || return 0
+    eval "set -- $arguments"
+    said=$("$@" --validate 2>&1) || fail "dockerd would not accept its new settings: $said"
+    say step "settings checked by dockerd"
+}
+
+# ---- the way back
+
+remember() {
+    rm -rf "$state/next"
+    mkdir -p "$state/next/old" && chmod 0700 "$state" "$state/next" || return 1
+    while read -r verb number _ _ _ path; do
+        case $verb in
+        folder) [ -d "$path" ] || say folder "$path" ;;
+        put | drop)
+            say "file $number" "$path"
+            [ ! -e "$path" ] || cp -p "$path" "$state/next/old/$number" || return 1
+            ;;
+        esac
+    done <"$DEVBOX_STAGE/changes" >"$state/next/undo" || return 1
+    cp "$DEVBOX_STAGE/transaction.sh" "$state/next/transaction.sh" &&
+        echo "$id" >"$state/next/id" &&
+        echo "$owner" >"$state/next/owner" &&
+        date +%s >"$state/next/started" &&
+        say stop_socket "$stop_socket" >"$state/next/settings" &&
+        sync || return 1
+    mv "$state/next" "$pending"
+}
+
+arm() {
+    cat >"$units/$guard.service" <<UNIT
+[Unit]
+Description=Put Docker's settings back unless devbox has proved the new ones
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh $pending/transaction.sh expire
+UNIT
+    cat >"$units/$guard.timer" <<UNIT
+[Unit]
+Description=When to put Docker's settings back
+
+[Timer]
+OnActiveSec=$deadline
+OnUnitInactiveSec=30
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+UNIT
+    sync
+    systemctl daemon-reload && systemctl enable -q --now "$guard.timer" &&
+        systemctl is-active -q "$guard.timer"
+}
+
+disarm() {
+    systemctl disable -q --now "$guard.timer" 2>/dev/null
+    rm -f "$units/$guard.timer" "$units/$guard.service"
+    systemctl daemon-reload
+}
+
+# end RESULT WHY: the last word about what is pending. The order matters: a guard without anything pending
+# does nothing, something pending without a guard would stay.
+end() {
+    { say result "$1"; say id "$(cat "$pending/id")"; say owner "$(cat "$pending/owner")"; say at "$(date +%s)"
+        say why "$2"; } >"$state/last.new"
+    mv -f "$state/last.new" "$state/last"
+    rm -rf "$state/ended"
+    mv "$pending" "$state/ended"
+    disarm
+    rm -rf "$state/ended"
+    sync
+}
+
+restore() {
+    # Last made, first removed.
+    sed -n '1!G;h;$p' "$pending/undo" | while IFS='=' read -r what path; do
+        rm -f "$path.devbox-new"
+        case $what in
+        folder) rmdir "$path" 2>/dev/null || : ;;
+        *)
+            number=${what#file }
+            if [ ! -e "$pending/old/$number" ]; then
+                rm -f "$path"
+            elif [ "$(sum "$path")" != "$(sum "$pending/old/$number")" ]; then
+                mkdir -p "$(dirname "$path")"
+                cp -p "$pending/old/$number" "$path.devbox-new" && mv -f "$path.devbox-new" "$path"
+            fi
+            ;;
+        esac
+    done
+    sync
+}
+
+back() {
+    restore
+    systemctl daemon-reload
+    if [ -e "$pending/restarted" ]; then
+        systemctl kill -s KILL docker.service 2>/dev/null
+        systemctl reset-failed docker.service docker.socket 2>/dev/null
+        restart_units || say step "dockerd does not come back with its old settings either"
+    fi
+    end rolled-back "$1"
+}
+
+conclude() {
+    if [ -e "$pending/proved" ]; then end committed proved; else back "$1"; fi
+}
+
+# ---- forward
+
+apply_files() {
+    while read -r verb number mode owner _ path; do
+        case $verb in
+        put)
+            folder 755 0:0 "$(dirname "$path")"
+            put "$DEVBOX_STAGE/new/$number" "$path" "$mode" "$owner" || return 1
+            ;;
+        drop) rm -f "$path" || return 1 ;;
+        empty) rmdir "$path" 2>/dev/null || : ;;
+        folder) folder "$mode" "$owner" "$path" || return 1 ;;
+        esac
+    done <"$DEVBOX_STAGE/changes"
+    sync
+}
+
+restart_units() {
+    if [ "$stop_socket" = yes ]; then
+        systemctl stop docker.service docker.socket && systemctl start docker.socket || return 1
+    fi
+    # Not holding the lock: what systemctl starts may outlive us.
+    timeout "$patience" systemctl restart docker.service 9>&-
+}
+
+give_up() {
+    say failed "$1"
+    journalctl -u docker.service --since "@$(cat "$pending/started")" -n 15 -o cat --no-pager 2>/dev/null
+    back "$1"
+    say result rolled-back
+    exit 1
+}
+
+apply() {
+    take_lock 5
+    [ ! -e "$pending" ] || fail "$(cat "$pending/owner") is at work on this host" 75
+    check_unchanged
+    if ! grep -qv '^folder ' "$DEVBOX_STAGE/changes" && [ "$restart" = no ]; then
+        apply_files || fail "a folder could not be made"
+        say result applied
+        return
+    fi
+    check_units
+    check_daemon
+    remember || fail "cannot write $state"
+    arm || { back "the way back could not be armed"; fail "the way back could not be armed"; }
+    say step "the way back is armed: in $deadline s without proof the old state returns"
+    apply_files || give_up "a file could not be written"
+    say step "files in place"
+    systemctl daemon-reload
+    if [ "$restart" = yes ]; then
+        : >"$pending/restarted"
+        sync
+        restart_units || give_up "dockerd does not start with its new settings"
+        systemctl is-active -q docker.service || give_up "dockerd ended right after its start"
+        say step "dockerd restarted"
+    fi
+    say pid "$(systemctl show -p MainPID docker.service | cut -d= -f2)"
+    say result applied
+}
+
+commit() {
+    take_lock 30
+    [ "$(cat "$pending/id" 2>/dev/null)" = "$1" ] || fail "it was taken back before it could be proved" 78
+    : >"$pending/proved"
+    sync
+    end committed proved
+    say result committed
+}
+
+settle() {
+    take_lock 30
+    [ "$(cat "$pending/id" 2>/dev/null)" = "$1" ] || return 0
+    conclude "an earlier run did not end"
+    say result settled
+}
+
+expire() {
+    take_lock 20
+    [ -e "$pending" ] || { disarm; return 0; }
+    conclude "nobody proved it in time"
+}
+
+patience=${patience:-75}
+stop_socket=${stop_socket:-no}
+if [ -r "$pending/settings" ]; then stop_socket=$(sed -n 's/^stop_socket=//p' "$pending/settings"); fi
+"$@"
