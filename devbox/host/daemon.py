@@ -1,4 +1,4 @@
-"""How dockerd is started on a host and what it would listen on: units, drop-ins and daemon.json together. Pure."""
+"""How dockerd is started and what it listens on: units, drop-ins and daemon.json together. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nouns: what is found on a host, what is wanted of it, and what will be done about the difference. Pure."""
+"""The nouns: what is found on a host, what is wanted of it, what will be done about the difference. Pure."""
 
 from __future__ import annotations
 
@@ -207,6 +207,8 @@ class Plan:
     changes: tuple[Change, ...] = ()
     folders: tuple[Folder, ...] = ()
     restart: bool = False
+    emptied: tuple[str, ...] = ()
+    """Folders of ours to take away where nothing is left in them."""
     stop_socket: bool = False
     """The socket unit changes too: both units are stopped and started."""
     arguments: tuple[str, ...] = ()
@@ -218,7 +220,7 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        return not (self.changes or self.folders or self.restart)
+        return not (self.changes or self.folders or self.restart or self.refusals)
 
     def as_data(self) -> dict[str, Any]:
         """The plan for `--plan --json`; secrets are named, not shown."""

@@ -31,7 +31,7 @@ from devbox.rendering import render
 
 
 def make(facts: Facts, wish: Wish, server: ServerFiles | None) -> Plan:
-    """The plan that turns the facts into the wish. `server`: new files for the daemon, `None` keeps those there."""
+    """The plan that turns the facts into the wish. `server`: new files for the daemon; `None` keeps the old."""
     refusals = tuple(obstacles.find(facts, wish))
     folders = tuple(_roots(facts))
     if refusals:
@@ -204,7 +204,7 @@ def _stopping(facts: Facts) -> tuple[str, ...]:
 
 def _warnings(facts: Facts, wish: Wish) -> Iterator[str]:
     for one in daemon.open_addresses(facts):
-        yield f"OPEN ROOT PORT: dockerd listens on {one.address} without asking for a certificate ({one.origin})"
+        yield f"OPEN ROOT PORT: dockerd asks nobody for a certificate on {one.address} ({one.origin})"
     if facts.containers and not facts.engine.live_restore:
         yield "running containers stop while dockerd restarts, and are started again"
     if wish.endpoint is Endpoint.TLS and facts.firewalls:

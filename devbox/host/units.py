@@ -1,4 +1,4 @@
-"""systemd unit files and dockerd command lines, as text. Pure functions; syntax from systemd.unit(5), systemd.exec(5)."""
+"""systemd unit files and dockerd command lines, as text. Pure; syntax: systemd.unit(5), systemd.exec(5)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WITH_VALUE = ("-H", "--host", "--tlscacert", "--tlscert", "--tlskey")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One `Key=Value` of a unit file: the lines it stands on (from, to; to excluded), continuations joined."""
+    """One `Key=Value` of a unit file: the lines it stands on (`end` excluded), continuations joined."""
 
     section: str
     key: str

@@ -1,0 +1,113 @@
+"""The proof from here: our certificate is let in, and nobody else is. The same checks serve `doctor`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from devbox.ports.check import Check, Finding, Stage, Verdict
+from devbox.ports.probe import Answer, Credentials, Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The daemon's TLS door as seen from here. `address` differs from `hostname` behind a tunnel.
+
+    `name` is what the certificate must be for; `credentials` and `foreign` are folders with PEM files.
+    """
+
+    hostname: str
+    port: int
+    name: str
+    credentials: Path
+    foreign: Path
+    engine: str = ""
+
+
+def ours(folder: Path) -> Credentials:
+    """Our certificate."""
+    return Credentials(str(folder / "ca.pem"), str(folder / "cert.pem"), str(folder / "key.pem"))
+
+
+def checks(door: Door, probe: Probe) -> list[Check]:
+    """One positive check and three negative ones, over every address of the host."""
+    foreign = replace(ours(door.foreign), ca=str(door.credentials / "ca.pem"))
+    nobody = Credentials(str(door.credentials / "ca.pem"))
+    return [
+        Check("with our certificate", Stage.TLS, lambda: _welcome(door, probe)),
+        Check("without a certificate", Stage.TLS, lambda: _refused(door, probe, nobody)),
+        Check("with a foreign certificate", Stage.TLS, lambda: _refused(door, probe, foreign)),
+        Check("in plain HTTP", Stage.TLS, lambda: _refused(door, probe, None)),
+    ]
+
+
+def run(found: list[Check]) -> list[tuple[str, Finding]]:
+    """All checks at once: each is a wait for the network."""
+    with ThreadPoolExecutor(len(found)) as pool:
+        return list(zip((one.name for one in found), pool.map(lambda one: one.probe(), found), strict=True))
+
+
+def _each(
+    door: Door, probe: Probe, credentials: Credentials | None, path: str
+) -> Iterator[tuple[str, Answer]]:
+    for address in probe.addresses(door.hostname, door.port):
+        yield address[0], probe.ask(address, path, name=door.name, credentials=credentials)
+
+
+def _welcome(door: Door, probe: Probe) -> Finding:
+    answers = list(_each(door, probe, ours(door.credentials), "/info"))
+    if not answers:
+        return Finding(Verdict.FAILED, f"{door.hostname} has no address", f"getent hosts {door.hostname}")
+    for address, answer in answers:
+        if answer.let_in and answer.status == 200:
+            return _recognise(door, address, json.loads(answer.body))
+    address, answer = answers[0]
+    fix = "" if answer.reached else f"open TCP port {door.port} for this machine in the host's firewall"
+    return Finding(Verdict.FAILED, f"{address}:{door.port}: {answer.why}", fix)
+
+
+def _recognise(door: Door, address: str, info: dict[str, object]) -> Finding:
+    version, identity = str(info.get("ServerVersion", "")), str(info.get("ID", ""))
+    data = {"version": version, "engine": identity}
+    if door.engine and identity != door.engine:
+        return Finding(
+            Verdict.FAILED,
+            f"another daemon answers: engine {identity}, over SSH it is {door.engine}",
+            "something else sits on that port (NAT, a proxy): check the host's address",
+            data,
+        )
+    return Finding(Verdict.OK, f"let in at {address}:{door.port}, Docker {version}", data=data)
+
+
+def _refused(door: Door, probe: Probe, credentials: Credentials | None) -> Finding:
+    reasons = []
+    for address, answer in _each(door, probe, credentials, "/version"):
+        if answer.let_in:
+            return Finding(
+                Verdict.FAILED,
+                f"LET IN at {address}:{door.port}",
+                "devbox host reset   (takes the open door away)",
+                {"security": True},
+            )
+        if answer.reached:
+            reasons.append(answer.why or "closed without an answer")
+    if not reasons:
+        return Finding(Verdict.SKIPPED, f"port {door.port} cannot be reached from here")
+    return Finding(Verdict.OK, f"refused: {_short(reasons[0])}")
+
+
+def _short(text: str) -> str:
+    return text.splitlines()[0][:90]
+
+
+def restart_containers(door: Door, probe: Probe, wanted: list[str], said: Callable[[str], None]) -> None:
+    """Start those containers again that the daemon's restart stopped."""
+    address = next(iter(probe.addresses(door.hostname, door.port)), None)
+    for identity in wanted if address else ():
+        path = f"/containers/{identity}/start"
+        answer = probe.ask(address, path, name=door.name, credentials=ours(door.credentials), method="POST")
+        if answer.status not in (204, 304, 404):
+            said(f"container {identity[:12]} did not start again: {answer.why}")

@@ -1,0 +1,47 @@
+"""The plan as people read it: unified diffs, commands, and what it means for running containers."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from devbox.host.model import Change, Facts, Plan
+
+
+def text(plan: Plan, facts: Facts) -> str:
+    """The whole plan; "nothing to do" when it is empty."""
+    if plan.empty:
+        return "nothing to do"
+    return "\n".join(_lines(plan, facts))
+
+
+def _lines(plan: Plan, facts: Facts) -> Iterator[str]:
+    for warning in plan.warnings:
+        yield f"! {warning}"
+    for refusal in plan.refusals:
+        yield f"! {refusal.what}: {refusal.why}" if refusal.why else f"! {refusal.what}"
+    for folder in plan.folders:
+        yield f"make folder {folder.path} (mode {folder.mode:o}, owner {folder.owner})"
+    for change in plan.changes:
+        yield from _change(change)
+    if plan.restart:
+        live = " (live-restore is on: containers keep running)" if facts.engine.live_restore else ""
+        yield f"run systemctl daemon-reload, then systemctl restart docker.service{live}"
+    if plan.stopping:
+        yield f"containers that stop meanwhile and are started again: {', '.join(plan.stopping)}"
+
+
+def _change(change: Change) -> Iterator[str]:
+    if change.path.endswith("/manifest.json"):
+        yield f"note in {change.path} what was changed and what was there before"
+        return
+    if change.secret or change.path.endswith(".pem"):
+        verb = "replace" if change.old else "add"
+        secret = ", not shown" if change.secret else ""
+        yield f"{'remove' if change.new is None else verb} {change.path} (mode {change.mode:o}{secret})"
+        return
+    before = change.old.text.splitlines() if change.old else []
+    after = (change.new or b"").decode("utf-8", errors="replace").splitlines()
+    source = change.path if change.old else "/dev/null"
+    target = change.path if change.new is not None else "/dev/null"
+    yield from difflib.unified_diff(before, after, source, target, lineterm="")
