@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from devbox.config.model import Config
     from devbox.ports.ask import Ask
     from devbox.ports.host import HostAddress
+    from devbox.ports.probe import Probe
 
 
 def open_host(host: Config | str, ask: Ask | None = None) -> Connection:
@@ -27,3 +28,10 @@ def ssh_address(config: Config) -> tuple[HostAddress, tuple[str, ...]]:
 
     target = resolve(config.host)
     return target.address, target.identities
+
+
+def probe() -> Probe:
+    """What knocks at daemons' doors from outside."""
+    from devbox.adapters.tlsprobe import TlsProbe
+
+    return TlsProbe()

@@ -1,4 +1,4 @@
-"""Docker contexts as the Docker CLI keeps them: `contexts/meta/<sha256 of the name>/meta.json` and TLS files."""
+"""Docker contexts as the Docker CLI keeps them: meta.json below the SHA-256 of the name, and TLS files."""
 
 from __future__ import annotations
 

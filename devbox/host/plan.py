@@ -31,7 +31,7 @@ from devbox.rendering import render
 
 
 def make(facts: Facts, wish: Wish, server: ServerFiles | None) -> Plan:
-    """The plan that turns the facts into the wish. `server`: new files for the daemon; `None` keeps the old."""
+    """The plan that turns the facts into the wish. `server` `None` keeps the files there."""
     refusals = tuple(obstacles.find(facts, wish))
     folders = tuple(_roots(facts))
     if refusals:

@@ -105,8 +105,8 @@ def _short(text: str) -> str:
 
 def restart_containers(door: Door, probe: Probe, wanted: list[str], said: Callable[[str], None]) -> None:
     """Start those containers again that the daemon's restart stopped."""
-    address = next(iter(probe.addresses(door.hostname, door.port)), None)
-    for identity in wanted if address else ():
+    address = (door.hostname, door.port)
+    for identity in wanted:
         path = f"/containers/{identity}/start"
         answer = probe.ask(address, path, name=door.name, credentials=ours(door.credentials), method="POST")
         if answer.status not in (204, 304, 404):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """PEM files: the authority to check the server against, and our certificate with its key ("" for none)."""
+    """PEM files: the authority to check the server by, and our certificate with its key ("" for none)."""
 
     ca: str
     cert: str = ""

@@ -1,0 +1,104 @@
+"""What `init` and `host` share: a session with the config's host, everything wired."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from devbox.cli.asking import Terminal
+from devbox.cli.options import Options
+from devbox.config.model import Config, Endpoint
+
+if TYPE_CHECKING:
+    from devbox.host.model import Wish
+    from devbox.host.room import Proposal, Room
+    from devbox.host.store import Store
+    from devbox.ports.check import Finding
+    from devbox.ports.events import Event
+    from devbox.ports.host import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open connection to a config's host, and the room that prepares it."""
+
+    config: Config
+    host: Host
+    room: Room
+    store: Store
+
+    def propose(self) -> Proposal:
+        """Read the host and plan."""
+        from devbox.host.prepare import propose
+
+        return propose(self.room, self.wish())
+
+    def wish(self) -> Wish:
+        """What the config wants of the host."""
+        from devbox.host.model import Wish
+        from devbox.host.prepare import owner
+        from devbox.ports.tree import staging_of
+
+        address = self.host.address
+        remotes = [mapping.remote for mapping in self.config.sync]
+        roots = [path for remote in remotes for path in (remote, staging_of(remote))]
+        typed = self.config.host.rpartition("@")[2]
+        names = [address.hostname, *([typed] if _is_name(typed) else [])]
+        return Wish(
+            endpoint=self.config.docker.endpoint,
+            port=self.config.docker.port,
+            names=tuple(dict.fromkeys(names)),
+            roots=tuple(dict.fromkeys(roots)),
+            owner=owner(),
+            host=self.config.host,
+        )
+
+    def remember(self, findings: list[tuple[str, Finding]]) -> None:
+        """Keep how the host was prepared, and write the Docker context."""
+        from devbox.host import contexts
+        from devbox.host.store import Record
+
+        address, docker = self.host.address, self.config.docker
+        engine = next((one.data["engine"] for _, one in findings if one.data.get("engine")), "")
+        self.store.save_record(
+            Record(
+                self.config.host,
+                address.hostname,
+                docker.endpoint.value,
+                docker.port,
+                self.store.context,
+                str(engine),
+            )
+        )
+        tls = docker.endpoint is Endpoint.TLS
+        hostname = f"[{address.hostname}]" if ":" in address.hostname else address.hostname
+        url = f"tcp://{hostname}:{docker.port}" if tls else f"ssh://{self.config.host}"
+        if contexts.write(self.store, self.store.context, url, tls=tls):
+            self.room.emit(_event(f"wrote Docker context {self.store.context}"))
+
+
+def _event(text: str) -> Event:
+    from devbox.ports.events import Event
+
+    return Event("init.context", text)
+
+
+def _is_name(text: str) -> bool:
+    """Whether it can stand in a certificate: an alias of ~/.ssh/config may be anything."""
+    return bool(text) and text.isascii() and not any(character in text for character in " /%_@")
+
+
+@contextlib.contextmanager
+def open_session(run: Options, config: Config, accept: str = "") -> Iterator[Session]:
+    """Connect to the config's host."""
+    from devbox import wiring
+    from devbox.host.room import Room
+    from devbox.host.store import Store
+
+    store = Store(config.host)
+    with wiring.open_host(config, Terminal(run.console, accept)) as host:
+        room = Room(host, store, wiring.probe(), run.console.event, time.time)
+        yield Session(config, host, room, store)

@@ -1,0 +1,100 @@
+"""`devbox init`: prepare a host, and write devbox.yaml where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import typer
+
+from devbox.cli import options
+from devbox.cli.hosting import Session, open_session
+from devbox.cli.options import Options
+from devbox.config.model import Config
+from devbox.errors import HostError, UsageError
+
+app = typer.Typer(rich_markup_mode=None)
+
+_HOST = "[USER@]HOST or an alias of ~/.ssh/config; that of devbox.yaml when left out."
+_ACCEPT = "The host key's fingerprint, known from elsewhere: accepted without asking."
+
+
+@app.command()
+def init(
+    ctx: typer.Context,
+    host: str = typer.Argument("", metavar="[[USER@]HOST]", help=_HOST),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Apply the plan without asking."),
+    only_plan: bool = typer.Option(False, "--plan", help="Show the plan, change nothing."),
+    accept: str = typer.Option("", "--accept-host-key", metavar="SHA256:…", help=_ACCEPT),
+) -> None:
+    """Prepare a host: Docker over mutual TLS, remote folders, Docker context; proved and undoable."""
+    run = options.of(ctx)
+    config = _config(run, host)
+    with open_session(run, config, accept) as session:
+        if only_plan:
+            _show(run, session)
+            return
+        with session.store.lock():
+            _prepare(run, session, yes)
+    _write_config(run, config)
+
+
+def _config(run: Options, host: str) -> Config:
+    """The project's config with the host that was typed; a small one of its own before devbox.yaml exists."""
+    from devbox.config.load import parse
+    from devbox.host.project import project_name, text
+
+    path = run.config_file()
+    wanted = host or run.host
+    if path is None:
+        if not wanted:
+            raise UsageError("init which host?", next_steps=["devbox init USER@HOST"])
+        folder = run.directory.resolve()
+        return replace(parse(text(folder, wanted)), name=project_name(folder), root=str(folder))
+    config = run.load()
+    if not (wanted or config.host):
+        raise UsageError("init which host?", where=str(path), next_steps=["devbox init USER@HOST"])
+    if wanted and config.host and wanted != config.host:
+        run.console.warn(f"{path} says host: {config.host}; preparing {wanted}, the file stays as it is")
+    return replace(config, host=wanted or config.host)
+
+
+def _show(run: Options, session: Session) -> None:
+    from devbox.host import show
+
+    proposal = session.propose()
+    data = {"host": session.config.host, "plan": proposal.plan.as_data()}
+    run.console.result(show.text(proposal.plan, proposal.facts), data)
+
+
+def _prepare(run: Options, session: Session, yes: bool) -> None:
+    from devbox.host import show
+    from devbox.host.prepare import carry_out
+
+    proposal = session.propose()
+    found, plan = proposal.facts, proposal.plan
+    run.console.say(f"{session.config.host}: {found.distribution}, {found.dockerd_version or 'no Docker'}")
+    if plan.refusals:
+        first = plan.refusals[0]
+        raise HostError(
+            first.what, where=str(session.host.address), why=first.why, next_steps=list(first.next)
+        )
+    run.console.say(show.text(plan, found))
+    if not plan.empty:
+        run.console.confirm("Do this?", assume_yes=yes, otherwise=f"devbox init {session.config.host} --yes")
+    findings = carry_out(session.room, proposal)
+    for name, finding in findings:
+        run.console.finding(name, finding)
+    session.remember(findings)
+    said = "nothing to do, all proved" if plan.empty else "prepared and proved"
+    run.console.result(f"{session.config.host}: {said}; docker --context {session.store.context} version")
+
+
+def _write_config(run: Options, config: Config) -> None:
+    from devbox.host.project import write
+
+    if config.file or run.config_file() is not None:
+        return
+    path = write(Path(config.root), config.host)
+    if path is not None:
+        run.console.say(f"wrote {path}")

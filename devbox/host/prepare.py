@@ -1,0 +1,106 @@
+"""The story of preparing a host: read, settle what an earlier run left, plan, apply, prove, commit."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections.abc import Sequence
+from dataclasses import replace
+
+from devbox.config.model import Endpoint
+from devbox.errors import AuthError, ConnectionLost, DevboxError, ScriptFailed
+from devbox.host import apply, facts, material, plan, proof
+from devbox.host.model import Facts, Wish
+from devbox.host.room import Proposal, Room
+from devbox.ports.check import Finding
+from devbox.ports.events import Event
+from devbox.ports.host import Privilege
+
+
+def owner() -> str:
+    """Who prepares hosts from here, as others read it."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def read(room: Room, roots: Sequence[str], endpoint: Endpoint) -> Facts:
+    """The facts, as root where that is possible; without root they say so."""
+    ordinary = endpoint is Endpoint.SSH and all(path.startswith("~") for path in roots)
+    if not ordinary:
+        try:
+            return _read(room, roots, Privilege.ROOT)
+        except AuthError as error:
+            room.emit(Event("init.unprivileged", f"  without root: {error.why or error.what}"))
+    return _read(room, roots, Privilege.USER)
+
+
+def _read(room: Room, roots: Sequence[str], privilege: Privilege) -> Facts:
+    lines, code = apply.run_lines(room.host, facts.script(roots, privilege))
+    if code:
+        raise ScriptFailed(
+            "the host cannot say what it is", where=str(room.host.address), why=f"exit code {code}"
+        )
+    return facts.parse(lines)
+
+
+def propose(room: Room, wish: Wish) -> Proposal:
+    """Read the host and plan. What an earlier run of ours left unproved is taken back first."""
+    found = read(room, wish.roots, wish.endpoint)
+    if found.pending is not None and found.pending.owner == wish.owner and found.as_root:
+        room.emit(Event("init.settling", "an earlier run did not end: its changes are taken back first"))
+        apply.settle(room.host, found.pending.id, room.emit)
+        found = read(room, wish.roots, wish.endpoint)
+    _report_last(room, found, wish)
+    made = material.make(room, found, wish)
+    wish = replace(wish, authority=made.fingerprint)
+    return Proposal(found, wish, plan.make(found, wish, made.server), made)
+
+
+def _report_last(room: Room, found: Facts, wish: Wish) -> None:
+    last = found.last
+    if last.get("result") == "rolled-back" and last.get("owner") == wish.owner:
+        age = max(0, found.clock - int(last.get("at") or found.clock))
+        text = f"the last change was taken back {age} s ago: {last.get('why', '')}"
+        room.emit(Event("init.last", text, dict(last)))
+
+
+def carry_out(room: Room, proposal: Proposal) -> list[tuple[str, Finding]]:
+    """Apply the plan and prove it; on any doubt the host is put back and the reason raised."""
+    material.keep(room.store, proposal.material)
+    if proposal.plan.empty:
+        return proof.demand(room, proposal, proof.run(room, proposal))
+    identity = {"id": apply.new_id(), "owner": proposal.wish.owner}
+    try:
+        apply.apply(room.host, proposal.plan, proposal.facts, identity, room.emit)
+        if not (proposal.plan.changes or proposal.plan.restart):
+            return proof.demand(room, proposal, proof.run(room, proposal))
+        found = _proved(room, proposal)
+        apply.commit(room.host, identity["id"], room.emit)
+    except ConnectionLost as error:
+        raise _cut(error, proposal) from error
+    except ScriptFailed:
+        raise
+    except (DevboxError, KeyboardInterrupt):
+        room.emit(Event("init.back", "putting the host back as it was"))
+        apply.settle(room.host, identity["id"], room.emit)
+        raise
+    return found
+
+
+def _proved(room: Room, proposal: Proposal) -> list[tuple[str, Finding]]:
+    """The proof after a change: the door, the containers that ran before, and no other way in."""
+    found = proof.run(room, proposal)
+    proof.demand(room, proposal, found)
+    if proposal.plan.stopping:
+        proof.restart_containers(room, proposal)
+    after = read(room, proposal.wish.roots, proposal.wish.endpoint)
+    return proof.demand(room, proposal, [*found, *proof.compare(proposal, after)])
+
+
+def _cut(error: ConnectionLost, proposal: Proposal) -> ConnectionLost:
+    wish = proposal.wish
+    return ConnectionLost(
+        "the connection broke while the host was being changed",
+        where=error.where,
+        why=f"{error.why}; unproved changes are taken back by the host itself within {apply.DEADLINE} s",
+        next_steps=[f"devbox init {wish.host}   (takes them back at once and starts again)"],
+    )
