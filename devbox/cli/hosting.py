@@ -40,11 +40,10 @@ class Session:
         """What the config wants of the host."""
         from devbox.host.model import Wish
         from devbox.host.prepare import owner
-        from devbox.ports.tree import staging_of
 
         address = self.host.address
         remotes = [mapping.remote for mapping in self.config.sync]
-        roots = [path for remote in remotes for path in (remote, staging_of(remote))]
+        roots = [path for remote in remotes for path in (remote, _staging_of(remote))]
         typed = self.config.host.rpartition("@")[2]
         names = [address.hostname, *([typed] if _is_name(typed) else [])]
         return Wish(
@@ -78,6 +77,12 @@ class Session:
         url = f"tcp://{hostname}:{docker.port}" if tls else f"ssh://{self.config.host}"
         if contexts.write(self.store, self.store.context, url, tls=tls):
             self.room.emit(_event(f"wrote Docker context {self.store.context}"))
+
+
+def _staging_of(root: str) -> str:
+    """Where the sync room lets files wait for their rename: beside the root, on its file system."""
+    parent, _, name = root.rstrip("/").rpartition("/")
+    return f"{parent}/.devbox-staging.{name}"
 
 
 def _event(text: str) -> Event:

@@ -87,7 +87,9 @@ def _prepare(run: Options, session: Session, yes: bool) -> None:
         run.console.finding(name, finding)
     session.remember(findings)
     said = "nothing to do, all proved" if plan.empty else "prepared and proved"
-    run.console.result(f"{session.config.host}: {said}; docker --context {session.store.context} version")
+    context = session.store.context
+    data = {"host": session.config.host, "changed": not plan.empty, "context": context}
+    run.console.result(f"{session.config.host}: {said}; docker --context {context} version", data)
 
 
 def _write_config(run: Options, config: Config) -> None:
