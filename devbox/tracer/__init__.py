@@ -1,1 +1,132 @@
-"""The span recorder: standard library only."""
+'''The span recorder: standard library only, imports nothing of devbox, runs wherever its folder is copied to.
+
+Switch on, from inside or from outside:
+
+    from devbox import tracer
+    tracer.configure(service="order", spool="/var/spool/devbox")     # both optional, see the variables
+
+    DEVBOX_TRACE_SPOOL     folder for the spool; without it (and without `spool=`) the recorder stays off
+    DEVBOX_TRACE_SERVICE   the service's name; else OTEL_SERVICE_NAME, else the program's name
+    DEVBOX_TRACE_SPOOL_BYTES   bound of one process's spool, 64 MiB by default
+    TRACEPARENT, TRACESTATE, BAGGAGE   the trace that a parent process continues in this one
+
+`configure()` reads the variables when it is called; until then, and without a folder, everything here may be
+used and costs next to nothing. Call it once per process, before the application's modules are imported; forked
+children (prefork servers, multiprocessing) get a spool of their own by themselves.
+
+Spans:
+
+    with tracer.span("charge", {"order.id": 7}, kind=tracer.CLIENT) as span: span.set_attribute(...)
+    @tracer.traced                    functions, coroutines, generators, asynchronous generators
+    tracer.instrument("shop")         every function of shop and shop.*, as they are imported
+    tracer.current()                  the active span, never None
+
+Roads. Every road carries the three W3C fields `traceparent`, `tracestate`, `baggage` as texts:
+
+    tracer.inject(carrier)            before sending: writes them into any mapping (headers, message headers, ...)
+    with tracer.span("POST /orders", kind=tracer.SERVER, parent=tracer.extract(headers)): ...
+                                      when receiving; CONSUMER for a message taken from a queue
+    tracer.child_environment()        an environment for subprocess.run(env=...)
+    tracer.carried(function)          for threads of your own making (Thread and executors carry by themselves)
+    tracer.wsgi(app), tracer.asgi(app)    whole applications; http.client/urllib and sqlite3 are recorded and
+                                      inject by themselves after configure()
+
+With requests of others: `span(..., parent=...)` is the only place where a trace is entered; `attached(context)`
+enters one without a span of its own.
+'''
+
+from __future__ import annotations
+
+from .functions import traced
+from .layout import CLIENT, CONSUMER, ERROR, INTERNAL, OK, PRODUCER, SERVER, UNSET
+from .propagation import (
+    SpanContext,
+    attached,
+    baggage,
+    child_environment,
+    extract,
+    headers,
+    inject,
+    set_baggage,
+)
+from .recorder import RECORDER, configure
+from .spans import Span, current, span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+__all__ = [
+    "CLIENT",
+    "CONSUMER",
+    "ERROR",
+    "INTERNAL",
+    "OK",
+    "PRODUCER",
+    "SERVER",
+    "UNSET",
+    "Span",
+    "SpanContext",
+    "asgi",
+    "attached",
+    "baggage",
+    "carried",
+    "child_environment",
+    "configure",
+    "current",
+    "enabled",
+    "extract",
+    "headers",
+    "inject",
+    "instrument",
+    "no_trace",
+    "set_baggage",
+    "shutdown",
+    "span",
+    "traced",
+    "wsgi",
+]
+
+
+def enabled() -> bool:
+    """Whether spans are being kept."""
+    return RECORDER.spool is not None
+
+
+def shutdown() -> None:
+    """Keep no more spans; leaving the process does this by itself."""
+    RECORDER.stop()
+
+
+def instrument(*modules: str) -> None:
+    """Record every function of these modules and of all below them, from when they are imported."""
+    from .imports import instrument
+
+    instrument(*modules)
+
+
+def no_trace(function: Any) -> Any:
+    """Leave this function out of `instrument`."""
+    return function
+
+
+def carried(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, continuing wherever it is called the trace that is active now."""
+    from .hooks.threads import carried
+
+    return carried(function)
+
+
+def wsgi(application: Callable[..., Any]) -> Any:
+    """A WSGI application with a server span per request."""
+    from .serve_wsgi import TracedWsgi
+
+    return TracedWsgi(application)
+
+
+def asgi(application: Callable[..., Any]) -> Any:
+    """An ASGI application with a server span per request or WebSocket."""
+    from .serve_asgi import TracedAsgi
+
+    return TracedAsgi(application)

@@ -1,0 +1,47 @@
+"""Client libraries that devbox knows: adapted when, and only when, the application imports them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from ..imports import when_imported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+HOOKS = {
+    "threading": "threads",
+    "concurrent.futures.thread": "threads",
+    "http.client": "http",
+    "sqlite3": "sqlite",
+}
+"""Module of the library -> module here, whose `adapt_<module>` (dots as underscores) adapts it."""
+MARK = "__devbox_adapted__"
+
+
+def install() -> None:
+    """Adapt what is imported already, and the rest when it is imported. May be called again."""
+    for library, home in HOOKS.items():
+        when_imported(library, _adapter(library, home))
+
+
+def _adapter(library: str, home: str) -> Callable[[ModuleType], None]:
+    def adapt(module: ModuleType) -> None:
+        if not getattr(module, MARK, False):
+            setattr(module, MARK, True)
+            here = import_module("." + home, __name__)
+            getattr(here, "adapt_" + library.replace(".", "_"))(module)
+
+    return adapt
+
+
+def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Put `make(original)` in the place of `owner.name`, looking like it."""
+    original = getattr(owner, name)
+    made = make(original)
+    made.__name__, made.__doc__, made.__wrapped__ = name, original.__doc__, original
+    made.__qualname__ = getattr(original, "__qualname__", name)
+    setattr(owner, name, made)

@@ -1,0 +1,170 @@
+"""Reach modules as they are imported: record all their functions (`instrument`), or adapt them (`when_imported`)."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from importlib.machinery import SourceFileLoader
+
+from .functions import traced
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import CodeType, ModuleType
+    from typing import Any
+
+DECORATOR = "__devbox_traced__"
+KEPT_DUNDERS = frozenset(("__init__", "__call__", "__enter__", "__exit__", "__aenter__", "__aexit__"))
+COMPILED = ("jit", "njit", "vectorize", "guvectorize", "overload", "no_trace")
+"""Decorators whose functions are compiled by someone else, or are no functions at all: left alone."""
+
+
+class _Finder:
+    """First in sys.meta_path: lets the others find, and changes how what they found is loaded."""
+
+    def __init__(self) -> None:
+        self.prefixes: tuple[str, ...] = ()
+        self.waiting: dict[str, list[Callable[[ModuleType], None]]] = {}
+        self._inside: set[str] = set()
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: Any = None) -> ModuleSpec | None:
+        wanted = _below(name, self.prefixes)
+        if (not wanted and name not in self.waiting) or name in self._inside:
+            return None
+        self._inside.add(name)
+        try:
+            spec = _find(name, path)
+        finally:
+            self._inside.discard(name)
+        if spec is None or spec.loader is None:
+            return None
+        if wanted and type(spec.loader) is SourceFileLoader:
+            spec.loader = _TracingLoader(spec.loader.name, spec.loader.path)
+        if name in self.waiting:
+            spec.loader = _AfterLoader(spec.loader, self.waiting.pop(name))
+        return spec
+
+
+def _below(name: str, prefixes: Sequence[str]) -> bool:
+    return any(name == one or name.startswith(one + ".") for one in prefixes)
+
+
+def _find(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    for finder in sys.meta_path:
+        find = getattr(finder, "find_spec", None)
+        spec: ModuleSpec | None = find(name, path) if find else None
+        if spec is not None:
+            return spec
+    return None
+
+
+class _TracingLoader(SourceFileLoader):
+    """Compiles with `traced` as the innermost decorator of every function.
+
+    Wrapping a finished module would miss what decorators have already passed on (a web framework's routes).
+    The result is never cached: the .pyc files stay those of the untouched source.
+    """
+
+    def path_stats(self, path: Any) -> Any:
+        raise OSError("compiled anew each time")
+
+    def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> CodeType:  # type: ignore[override]
+        import ast
+
+        setattr(builtins, DECORATOR, traced)
+        tree = ast.parse(data, path)
+        _decorate(tree)
+        code: CodeType = compile(tree, path, "exec", dont_inherit=True, optimize=_optimize)
+        return code
+
+
+class _AfterLoader:
+    """Another loader, and then some callbacks with the loaded module."""
+
+    def __init__(self, loader: Any, callbacks: list[Callable[[ModuleType], None]]) -> None:
+        self._loader = loader
+        self._callbacks = callbacks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        found: ModuleType | None = self._loader.create_module(spec)
+        return found
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        for callback in self._callbacks:
+            callback(module)
+
+
+def _decorate(tree: ast.Module) -> None:
+    import ast
+
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _wanted(node):
+            name = ast.Name(DECORATOR, ast.Load())
+            node.decorator_list.append(ast.copy_location(name, node))
+
+
+def _wanted(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    import ast
+
+    if node.name.startswith("__") and node.name.endswith("__") and node.name not in KEPT_DUNDERS:
+        return False
+    for decorator in node.decorator_list:
+        target = decorator.func if isinstance(decorator, ast.Call) else decorator
+        name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
+        if name in COMPILED:
+            return False
+    return True
+
+
+def _finder() -> _Finder:
+    for one in sys.meta_path:
+        if isinstance(one, _Finder):
+            return one
+    made = _Finder()
+    sys.meta_path.insert(0, made)  # type: ignore[arg-type]
+    return made
+
+
+def instrument(*modules: str) -> None:
+    """Record every function of these modules and of all below them, from when they are imported.
+
+    Modules that are already imported have the functions and methods that their namespaces hold replaced; what
+    they have handed to others before that stays as it was, so call this first of all.
+    """
+    finder = _finder()
+    finder.prefixes = tuple(dict.fromkeys(finder.prefixes + modules))
+    for name, module in list(sys.modules.items()):
+        if module is not None and _below(name, modules):
+            _wrap_namespace(module, name)
+
+
+def _wrap_namespace(owner: Any, module: str) -> None:
+    for name, value in list(vars(owner).items()):
+        if name.startswith("__") and name not in KEPT_DUNDERS:
+            continue
+        if isinstance(value, type) and value.__module__ == module:
+            _wrap_namespace(value, module)
+        elif isinstance(value, (staticmethod, classmethod)):
+            setattr(owner, name, type(value)(traced(value.__func__)))
+        elif getattr(value, "__module__", None) == module and (wrapped := traced(value)) is not value:
+            setattr(owner, name, wrapped)
+
+
+def when_imported(name: str, callback: Callable[[ModuleType], None]) -> None:
+    """Call back with the module: now when it is there, else right after its import. Imports nothing itself."""
+    module = sys.modules.get(name)
+    spec = getattr(module, "__spec__", None)
+    if module is not None and not getattr(spec, "_initializing", False):
+        callback(module)
+    else:
+        _finder().waiting.setdefault(name, []).append(callback)

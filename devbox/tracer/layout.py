@@ -1,0 +1,58 @@
+"""The spool's layout on disk, version 1: shared by the writer here and by every reader.
+
+A process writes two kinds of files, both named after its random 16-byte identity:
+
+`<identity>.meta`
+    JSON lines, appended only. The first line describes the process (service, pid, host, ...), every other
+    line one *site*: what does not change between spans of the same origin (name, kind, function, file, line).
+    A line of kind `dropped` may follow when spans were lost before any segment could be opened.
+    The writer holds a shared `flock` on this file for as long as it lives.
+
+`<identity>.<number>.ring`
+    Segments, numbered from 1. One page of header, then 64-byte slots, filled once from front to back and never
+    overwritten. When the process has written more than its bound, its oldest segments are removed. A slot ends with its own index, written last: a slot
+    whose last word is not its index was never finished (the process was killed in the middle, or is about to go on).
+
+All numbers are little-endian. Times are `perf_counter_ns`; the header holds one pair (wall clock, monotonic
+clock) to turn them into time since the epoch.
+"""
+
+from __future__ import annotations
+
+import struct
+
+MAGIC = b"DBXSPAN\0"
+VERSION = 1
+PAGE = 4096
+SLOT = 64
+FIRST_INDEX = PAGE // SLOT
+"""Index of the first slot: the slots are counted from the start of the file, so offset = index * SLOT."""
+
+HEADER = struct.Struct("<8sIIQQQQQQQ")
+"""magic, version, page, capacity (slots), segment number, spans in earlier segments, wall ns, monotonic ns,
+dropped because nothing could be written, dropped because a span ended while its own segment was being opened."""
+DROPPED_UNWRITABLE = 56
+DROPPED_REENTERED = 64
+CLOSED = 72
+"""Offsets of the counters in the header, and of the byte that is 1 once nothing more will be written."""
+
+SPAN = struct.Struct("<Q16sQQQQQ")
+"""head, trace id, span id, parent span id (0: none), start, end, index."""
+TEXT = struct.Struct("<QQ40sQ")
+"""head, span id, a part of the span's JSON, index. Written before the span that it belongs to."""
+TEXT_PART = 40
+
+TYPE_SPAN = 1
+TYPE_TEXT = 2
+KIND_SHIFT = 8
+STATUS_SHIFT = 11
+HAS_TEXT = 1 << 13
+REMOTE_PARENT = 1 << 14
+SITE_SHIFT = 32
+"""A span's head: type (8 bits), kind (3), status (2), text follows (1), parent is in another process (1), site (from bit 32).
+A text's head: type (8 bits), length of this part (8), number of this part (16), number of parts (from bit 32)."""
+
+INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = 1, 2, 3, 4, 5
+"""Span kinds, numbered as in OTLP (opentelemetry-proto trace.proto, SpanKind)."""
+UNSET, OK, ERROR = 0, 1, 2
+"""Status codes, numbered as in OTLP (trace.proto, Status.StatusCode)."""

@@ -1,0 +1,169 @@
+"""The recorder's one state: switched on by `configure`, read by every span."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import struct
+import sys
+import time
+from contextvars import ContextVar
+from itertools import count
+
+from .encode import dumps
+from .layout import INTERNAL, KIND_SHIFT, SITE_SHIFT, TYPE_SPAN
+from .spool import DEFAULT_LIMIT, Spool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    Cell = list[Any]
+
+MOST_NAMES = 4096
+"""Distinct (name, place) pairs of `span()` that get a site of their own; later names travel with each span."""
+
+CURRENT: ContextVar[Cell | None] = ContextVar("devbox.span", default=None)
+"""The active span as a cell: [trace id, span id, None or what was added, tracestate]. A list, because one is made
+per span and nothing is cheaper; `devbox.tracer.spans.Span` is its face."""
+
+
+def _trace_ids() -> Iterator[tuple[bytes]]:
+    while True:  # one system call for a thousand traces; all zeros is an invalid id (W3C trace-context 3.2.2.3)
+        for found in struct.iter_unpack("16s", os.urandom(16384)):
+            if any(found[0]):
+                yield found
+
+
+class Recorder:
+    """One per process. `spool` is None while recording is off: then nothing costs more than that check."""
+
+    __slots__ = ("_lock_traces", "_names", "ids", "root", "service", "spool", "traces")
+
+    def __init__(self) -> None:
+        self.spool: Spool | None = None
+        self.service = ""
+        self.root: Cell | None = None
+        self._names: dict[tuple[Any, ...], int] = {}
+        self.renew_ids()
+
+    def renew_ids(self) -> None:
+        """Span ids count up from a random 64-bit number: unique like random ones, and a tenth of their price."""
+        self.ids: Callable[[], int] = count(int.from_bytes(os.urandom(8), "little") >> 1 | 1 << 40).__next__
+        self.traces = _trace_ids()
+
+    def new_trace(self) -> bytes:
+        """A random trace id."""
+        while True:
+            try:
+                return next(self.traces)[0]
+            except (ValueError, StopIteration):  # another thread is inside the generator, or fork cut it
+                self.traces = _trace_ids()
+
+    def site(self, name: str, kind: int, function: str, file: str, line: int) -> int:
+        """The constant part of a span's head for a place in the code."""
+        key = name, kind, function, file, line
+        found = self._names.get(key)
+        if found is None:
+            if self.spool is None:
+                return TYPE_SPAN | kind << KIND_SHIFT
+            described = {"name": name, "kind": kind, "function": function, "file": file, "line": line}
+            number = self.spool.add_site(dumps(described))
+            found = self._names[key] = TYPE_SPAN | kind << KIND_SHIFT | number << SITE_SHIFT
+        return found
+
+    def crowded(self) -> bool:
+        """Whether new names must no longer become sites."""
+        return len(self._names) >= MOST_NAMES
+
+    def start(self, service: str, folder: str, limit: int, extra: dict[str, Any]) -> None:
+        """Begin to record. A second call with another service or folder starts a new spool."""
+        if self.spool is not None:
+            self.spool.close()
+        resource = {
+            "service": service,
+            "host": os.uname().nodename,
+            "python": sys.version.split()[0],
+            "program": os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else "",
+            "started": time.time_ns(),
+            **extra,
+        }
+        self.service = service
+        self._names.clear()
+        self.spool = Spool(folder, resource, limit)
+
+    def stop(self) -> None:
+        """Record no more; what is in the spool stays."""
+        if self.spool is not None:
+            self.spool.close()
+        self.spool = None
+        self._names.clear()
+
+    def after_fork(self) -> None:
+        """A child is a process of its own: own spool, own ids; it continues the trace that it was forked in."""
+        self.renew_ids()
+        if self.spool is not None:
+            self.spool.leave_to_parent()
+
+
+RECORDER = Recorder()
+os.register_at_fork(after_in_child=RECORDER.after_fork)
+atexit.register(RECORDER.stop)
+
+
+def configure(
+    service: str | None = None,
+    spool: str | None = None,
+    *,
+    hooks: bool = True,
+    limit: int | None = None,
+    resource: dict[str, Any] | None = None,
+) -> bool:
+    """Switch the recorder on; every span ended from now on is kept. Returns whether it is on.
+
+    `service` falls back on DEVBOX_TRACE_SERVICE, then OTEL_SERVICE_NAME, then the program's name; `spool` (a
+    folder, created when the first span ends) on DEVBOX_TRACE_SPOOL. Without a folder the recorder stays off:
+    all calls work and cost next to nothing. `limit` is the bound of this process's spool in bytes
+    (DEVBOX_TRACE_SPOOL_BYTES, else 64 MiB = a million plain spans). `hooks` carries traces over threads and
+    executors and records calls made with the client libraries that devbox knows.
+    """
+    env = os.environ
+    folder = spool or env.get("DEVBOX_TRACE_SPOOL")
+    if not folder:
+        return False
+    name = service or env.get("DEVBOX_TRACE_SERVICE") or env.get("OTEL_SERVICE_NAME") or _program()
+    bound = limit or int(env.get("DEVBOX_TRACE_SPOOL_BYTES") or DEFAULT_LIMIT)
+    RECORDER.start(name, os.path.abspath(folder), bound, resource or {})
+    from .propagation import from_environment
+
+    RECORDER.root = from_environment(env)
+    if hooks:
+        from .hooks import install
+
+        install()
+    return True
+
+
+def _program() -> str:
+    argv = getattr(sys, "argv", None) or [""]
+    return os.path.splitext(os.path.basename(argv[0]))[0] or "python"
+
+
+def parent_cell() -> Cell:
+    """The active span's cell, or one that stands for the beginning of a new trace (span id 0)."""
+    cell = CURRENT.get()
+    if cell is None:
+        cell = RECORDER.root or [RECORDER.new_trace(), 0, None, ""]
+    return cell
+
+
+def place(depth: int) -> tuple[str, str, int]:
+    """Function, file and line of the caller `depth` frames up."""
+    frame = sys._getframe(depth + 1)
+    code = frame.f_code
+    function = getattr(code, "co_qualname", code.co_name)
+    return f"{frame.f_globals.get('__name__', '')}.{function}", code.co_filename, frame.f_lineno
+
+
+PLAIN = TYPE_SPAN | INTERNAL << KIND_SHIFT

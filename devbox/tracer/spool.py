@@ -1,0 +1,246 @@
+"""Where ended spans go: a chain of memory-mapped segment files per process.
+
+A span is in the page cache the moment it ends, so killing the process with SIGKILL loses nothing. There is no
+thread, no queue and no flush, so leaving the process costs nothing either.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import sys
+import time
+from _thread import RLock
+from itertools import count
+
+from .layout import (
+    CLOSED,
+    DROPPED_REENTERED,
+    DROPPED_UNWRITABLE,
+    FIRST_INDEX,
+    HEADER,
+    MAGIC,
+    PAGE,
+    SLOT,
+    SPAN,
+    TEXT,
+    TEXT_PART,
+    TYPE_SPAN,
+    TYPE_TEXT,
+    VERSION,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Ring = tuple[Any, Callable[[], int]]
+
+FIRST_SIZE = 64 << 10
+LARGEST_SIZE = 4 << 20
+DEFAULT_LIMIT = 64 << 20
+RETRY_NS = 1_000_000_000
+
+_pack_span = SPAN.pack_into
+_pack_text = TEXT.pack_into
+
+
+def full_ring() -> Ring:
+    """A ring with no room: the first span that ends finds out and has a segment opened."""
+    return bytearray(0), count(FIRST_INDEX).__next__
+
+
+class Spool:
+    """The writing end. `ring` is read on every span's hot path: (buffer, next free index).
+
+    Indices are handed out by an `itertools.count`, which is atomic under the GIL: threads need no lock until a
+    segment is full, and that shows itself as a `struct.error` of the write behind its end.
+    """
+
+    __slots__ = (
+        "_before", "_dropped", "_folder", "_identity", "_limit", "_lock", "_meta", "_number", "_opening",
+        "_resource", "_retry_at", "_segments", "_sites", "ring",
+    )  # fmt: skip
+
+    def __init__(self, folder: str, resource: dict[str, Any], limit: int = DEFAULT_LIMIT) -> None:
+        self._folder = folder
+        self._resource = resource
+        self._limit = limit
+        self._sites: list[str] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a new chain with a new identity: at the start, and in every forked child."""
+        self._lock = RLock()
+        self._identity = os.urandom(16).hex()
+        self._meta = -1
+        self._number = 0
+        self._before = 0
+        self._dropped = [0, 0]
+        self._segments: list[tuple[str, int]] = []
+        self._opening = False
+        self._retry_at = 0
+        self.ring = full_ring()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: let go of the parent's lock, whose holder says that the parent lives."""
+        if self._meta >= 0:
+            os.close(self._meta)
+        self.restart()
+
+    def add_site(self, line: str) -> int:
+        """Describe a site (one JSON object) and get its number, valid in this process and its children."""
+        with self._lock:
+            self._sites.append(line)
+            if self._meta >= 0:
+                self._describe([line])
+            return len(self._sites) - 1
+
+    def write(self, head: int, trace: bytes, span: int, parent: int, start: int, end: int) -> None:
+        """Store one ended span; times are `perf_counter_ns`."""
+        while True:
+            ring = self.ring
+            index = ring[1]()
+            try:
+                _pack_span(ring[0], index * SLOT, head, trace, span, parent, start, end, index)
+                return
+            except struct.error:
+                if not self.make_room(ring):
+                    return
+
+    def write_text(self, span: int, text: bytes) -> bool:
+        """Store what belongs to the span `span`, which is written next. False: there was no room."""
+        parts = -(-len(text) // TEXT_PART)
+        part = 0
+        while part < parts:
+            piece = text[part * TEXT_PART : (part + 1) * TEXT_PART]
+            head = TYPE_TEXT | len(piece) << 8 | part << 16 | parts << 32
+            ring = self.ring
+            index = ring[1]()
+            try:
+                _pack_text(ring[0], index * SLOT, head, span, piece, index)
+            except struct.error:
+                if not self.make_room(ring, 0):
+                    return False
+                continue
+            part += 1
+        return True
+
+    def make_room(self, ring: Ring, spans: int = 1) -> bool:
+        """Open the next segment unless another thread did. False: impossible now, and `spans` counted as dropped."""
+        with self._lock:
+            if self.ring is not ring:
+                return True
+            if self._opening:  # a finalizer or signal handler ended a span while this very thread is below
+                self._drop(1, spans)
+                return False
+            now = time.perf_counter_ns()
+            self._opening = True
+            try:
+                if now >= self._retry_at:
+                    self._finish(ring)
+                    self._open()
+                    return True
+            except OSError as error:
+                if not self._retry_at:
+                    sys.stderr.write(f"devbox trace: cannot write spans to {self._folder}: {error}\n")
+                self._retry_at = now + RETRY_NS
+            finally:
+                self._opening = False
+            self._drop(0, spans)
+            return False
+
+    def close(self) -> None:
+        """Say that this process writes no more. Spans that still end are dropped silently: nobody could read on."""
+        with self._lock:
+            buffer = self.ring[0]
+            if len(buffer):
+                buffer[CLOSED] = 1
+            if self._meta >= 0:
+                os.close(self._meta)
+                self._meta = -1
+            self.ring = full_ring()
+            self._retry_at = 1 << 63
+
+    def _drop(self, cause: int, spans: int) -> None:
+        self._dropped[cause] += spans
+        buffer = self.ring[0]
+        if len(buffer):
+            offset = (DROPPED_UNWRITABLE, DROPPED_REENTERED)[cause]
+            buffer[offset : offset + 8] = self._dropped[cause].to_bytes(8, "little")
+
+    def _finish(self, ring: Ring) -> None:
+        """Count the spans of a full segment, once those that other threads are just writing have arrived."""
+        buffer = ring[0]
+        if not len(buffer):
+            return
+        for _ in range(100):
+            types = bytes(buffer[PAGE::SLOT])
+            if types.count(0) == 0:
+                break
+            time.sleep(0.0001)
+        self._segments[-1] = (self._segments[-1][0], types.count(TYPE_SPAN))
+
+    def _open(self) -> None:
+        if self._meta < 0:
+            self._open_meta()
+        number = self._number + 1
+        size = min(FIRST_SIZE << 2 * (number - 1), LARGEST_SIZE, max(self._limit // 4, FIRST_SIZE))
+        before = self._before + (self._segments[-1][1] if self._segments else 0)
+        path = os.path.join(self._folder, f"{self._identity}.{number:06d}.ring")
+        # Made ready under another name, so that a reader never sees half a header.
+        fresh = path + ".new"
+        fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            # A sparse file on a full disk would end us with SIGBUS at some later store: take the space now.
+            os.posix_fallocate(fd, 0, size)
+            buffer = mmap.mmap(fd, size)
+        except OSError:
+            os.unlink(fresh)
+            raise
+        finally:
+            os.close(fd)
+        capacity = size // SLOT - FIRST_INDEX
+        clocks = time.time_ns(), time.perf_counter_ns()
+        HEADER.pack_into(buffer, 0, MAGIC, VERSION, PAGE, capacity, number, before, *clocks, *self._dropped)
+        os.rename(fresh, path)
+        self._number, self._before, self._retry_at = number, before, 0
+        self._segments.append((path, 0))
+        # The last index has to fail, not to fit: the buffer ends with the last slot, and index runs on.
+        self.ring = buffer, count(FIRST_INDEX).__next__
+        self._hold_bound(size)
+
+    def _hold_bound(self, newest: int) -> None:
+        """Remove own oldest segments until the chain fits its bound again."""
+        while len(self._segments) > 1:
+            sizes = [newest]
+            for path, _ in self._segments[:-1]:
+                try:
+                    sizes.append(os.stat(path).st_size)
+                except OSError:  # the collector has read and removed it
+                    sizes.append(0)
+            if sizes[1] and sum(sizes) <= self._limit:
+                return
+            path, _ = self._segments.pop(0)
+            if sizes[1]:
+                os.unlink(path)
+
+    def _open_meta(self) -> None:
+        import fcntl
+
+        os.makedirs(self._folder, exist_ok=True)
+        path = os.path.join(self._folder, f"{self._identity}.meta")
+        self._meta = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        fcntl.flock(self._meta, fcntl.LOCK_SH)
+        from .encode import dumps
+
+        self._describe([dumps({"version": VERSION, "pid": os.getpid(), **self._resource}), *self._sites])
+
+    def _describe(self, lines: list[str]) -> None:
+        data = "".join(line + "\n" for line in lines).encode()
+        try:
+            os.write(self._meta, data)
+        except OSError as error:
+            sys.stderr.write(f"devbox trace: cannot describe spans in {self._folder}: {error}\n")
