@@ -31,7 +31,8 @@ class LocalSpools:
             names = sorted(name for name in os.listdir(self._folder) if name.endswith((".meta", ".ring")))
         except FileNotFoundError:
             return
-        # Whether the writer lives is asked before its segments are read: what it writes while we read, we see;
+        # Whether the writer lives is asked before its segments are read: what it writes while we read,
+        # we see;
         # were it the other way round, its last spans could be missed.
         live = {name.split(".")[0]: self._live(name) for name in names if name.endswith(".meta")}
         for name in names:
@@ -43,7 +44,9 @@ class LocalSpools:
                 head = file.read(HEAD)
                 file.seek(offset)
                 data = file.read()
-                yield SpoolChunk(name, head, offset, _trimmed(name, data), live.get(name.split(".")[0], False))
+                yield SpoolChunk(
+                    name, head, offset, _trimmed(name, data), live.get(name.split(".")[0], False)
+                )
 
     def _live(self, name: str) -> bool:
         try:
@@ -70,8 +73,10 @@ def _trimmed(name: str, data: bytes) -> bytes:
     return data[: -(-used // 64) * 64]
 
 
-# One shell script per round: every file's name, whether its writer lives, and its new bytes, compressed (the part
-# of a segment that is still empty costs nothing then). Offsets arrive as a staged file, not in the command line.
+# One shell script per round: every file's name, whether its writer lives, and its new bytes, compressed
+# (the part
+# of a segment that is still empty costs nothing then). Offsets arrive as a staged file, not in the
+# command line.
 _POLL = """
 cd {folder} 2>/dev/null || exit 0
 for name in $(ls); do

@@ -11,7 +11,8 @@ from typing import Protocol
 class SpoolChunk:
     """What is new in one spool file.
 
-    `head` is the file's first bytes as they are now (counters in it change); `data` is the file from `offset` on,
+    `head` is the file's first bytes as they are now (counters in it change); `data` is the file from
+    `offset` on,
     trailing zeros possibly left out. `live`: the writing process still runs.
     """
 
@@ -26,8 +27,10 @@ class SpoolSource(Protocol):
     """A folder of spool files (layout: `devbox.tracer.layout`)."""
 
     def poll(self, offsets: Mapping[str, int]) -> Iterator[SpoolChunk]:
-        """Every file of the folder, in the order of names (a process's meta file and segments together), from the
-        given offset on (0 for others); files with an offset of -1 are left out. An absent folder is an empty one.
+        """Every file of the folder, in the order of names (a process's meta file and segments together),
+        from the
+        given offset on (0 for others); files with an offset of -1 are left
+        out. An absent folder is an empty one.
 
         Raises `ConnectionLost` when the host is out of reach.
         """

@@ -1,4 +1,4 @@
-'''The span recorder: standard library only, imports nothing of devbox, runs wherever its folder is copied to.
+"""The span recorder: standard library only, imports nothing of devbox, runs wherever its folder is copied to.
 
 Switch on, from inside or from outside:
 
@@ -11,7 +11,8 @@ Switch on, from inside or from outside:
     TRACEPARENT, TRACESTATE, BAGGAGE   the trace that a parent process continues in this one
 
 `configure()` reads the variables when it is called; until then, and without a folder, everything here may be
-used and costs next to nothing. Call it once per process, before the application's modules are imported; forked
+used and costs next to nothing. Call it once per process, before the application's modules are imported;
+forked
 children (prefork servers, multiprocessing) get a spool of their own by themselves.
 
 Spans:
@@ -23,17 +24,18 @@ Spans:
 
 Roads. Every road carries the three W3C fields `traceparent`, `tracestate`, `baggage` as texts:
 
-    tracer.inject(carrier)            before sending: writes them into any mapping (headers, message headers, ...)
+    tracer.inject(carrier)            before sending: writes them into any mapping (HTTP or message headers)
     with tracer.span("POST /orders", kind=tracer.SERVER, parent=tracer.extract(headers)): ...
                                       when receiving; CONSUMER for a message taken from a queue
     tracer.child_environment()        an environment for subprocess.run(env=...)
-    tracer.carried(function)          for threads of your own making (Thread and executors carry by themselves)
+    tracer.carried(function)          for other threads (Thread and executors carry by themselves)
     tracer.wsgi(app), tracer.asgi(app)    whole applications; http.client/urllib and sqlite3 are recorded and
                                       inject by themselves after configure()
 
-With requests of others: `span(..., parent=...)` is the only place where a trace is entered; `attached(context)`
+With requests of others: `span(..., parent=...)` is the only place where a trace is entered;
+`attached(context)`
 enters one without a span of its own.
-'''
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""JSON, by the interpreter's C encoder alone: importing the `json` package would cost more than all of this."""
+"""JSON, by the interpreter's C encoder alone: importing the `json` package would cost more than all of
+this.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,11 @@ def dumps(value: object) -> str:
     """Compact ASCII JSON; what JSON cannot say becomes its `str`."""
     try:
         return "".join(_encode(value))
-    except (ValueError, RecursionError, RuntimeError):  # circular, too deep, changed by another thread meanwhile
+    except (
+        ValueError,
+        RecursionError,
+        RuntimeError,
+    ):  # circular, too deep, changed by another thread meanwhile
         return "".join(_encode({"unencodable": _default(value)}))
 
 

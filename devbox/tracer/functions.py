@@ -29,7 +29,9 @@ _pack = SPAN.pack_into
 
 
 class _Site:
-    """A function's site, described to the spool at its first call; anew when the recorder is switched on again."""
+    """A function's site, described to the spool at its first call; anew when the recorder is switched on
+    again.
+    """
 
     __slots__ = ("head", "kind", "name", "place", "spool")
 
@@ -74,7 +76,14 @@ def traced(function: F | None = None, *, name: str | None = None, kind: int = IN
 
 def _dress(wrapper: Any, function: FunctionType) -> Any:
     # What functools.wraps does, without importing functools (3 ms of its own).
-    for attribute in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "__type_params__"):
+    for attribute in (
+        "__module__",
+        "__name__",
+        "__qualname__",
+        "__doc__",
+        "__annotations__",
+        "__type_params__",
+    ):
         if hasattr(function, attribute):
             setattr(wrapper, attribute, getattr(function, attribute))
     wrapper.__dict__.update(function.__dict__)

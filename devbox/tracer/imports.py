@@ -1,4 +1,6 @@
-"""Reach modules as they are imported: record all their functions (`instrument`), or adapt them (`when_imported`)."""
+"""Reach modules as they are imported: record all their functions (`instrument`), or adapt them
+(`when_imported`).
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,7 @@ class _Finder:
         if wanted and type(spec.loader) is SourceFileLoader:
             spec.loader = _TracingLoader(spec.loader.name, spec.loader.path)
         if name in self.waiting:
-            spec.loader = _AfterLoader(spec.loader, self.waiting.pop(name))
+            spec.loader = _AfterLoader(spec.loader, self.waiting.pop(name))  # type: ignore[assignment]
         return spec
 
 
@@ -131,7 +133,7 @@ def _finder() -> _Finder:
         if isinstance(one, _Finder):
             return one
     made = _Finder()
-    sys.meta_path.insert(0, made)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, made)
     return made
 
 
@@ -161,7 +163,9 @@ def _wrap_namespace(owner: Any, module: str) -> None:
 
 
 def when_imported(name: str, callback: Callable[[ModuleType], None]) -> None:
-    """Call back with the module: now when it is there, else right after its import. Imports nothing itself."""
+    """Call back with the module: now when it is there, else right after its import. Imports nothing
+    itself.
+    """
     module = sys.modules.get(name)
     spec = getattr(module, "__spec__", None)
     if module is not None and not getattr(spec, "_initializing", False):

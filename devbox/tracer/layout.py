@@ -9,9 +9,12 @@ A process writes two kinds of files, both named after its random 16-byte identit
     The writer holds a shared `flock` on this file for as long as it lives.
 
 `<identity>.<number>.ring`
-    Segments, numbered from 1. One page of header, then 64-byte slots, filled once from front to back and never
-    overwritten. When the process has written more than its bound, its oldest segments are removed. A slot ends with its own index, written last: a slot
-    whose last word is not its index was never finished (the process was killed in the middle, or is about to go on).
+    Segments, numbered from 1. One page of header, then 64-byte slots, filled once from front to back and
+    never
+    overwritten. When the process has written more than its bound, its oldest segments are removed. A
+    slot ends with its own index, written last: a slot
+    whose last word is not its index was never finished (the process was killed in the
+middle, or is about to go on).
 
 All numbers are little-endian. Times are `perf_counter_ns`; the header holds one pair (wall clock, monotonic
 clock) to turn them into time since the epoch.
@@ -30,7 +33,8 @@ FIRST_INDEX = PAGE // SLOT
 
 HEADER = struct.Struct("<8sIIQQQQQQQ")
 """magic, version, page, capacity (slots), segment number, spans in earlier segments, wall ns, monotonic ns,
-dropped because nothing could be written, dropped because a span ended while its own segment was being opened."""
+dropped because nothing could be written, dropped because a span ended while its own segment was being
+opened."""
 DROPPED_UNWRITABLE = 56
 DROPPED_REENTERED = 64
 CLOSED = 72
@@ -49,8 +53,10 @@ STATUS_SHIFT = 11
 HAS_TEXT = 1 << 13
 REMOTE_PARENT = 1 << 14
 SITE_SHIFT = 32
-"""A span's head: type (8 bits), kind (3), status (2), text follows (1), parent is in another process (1), site (from bit 32).
-A text's head: type (8 bits), length of this part (8), number of this part (16), number of parts (from bit 32)."""
+"""A span's head: type (8 bits), kind (3), status (2), text follows (1), parent is in another process
+(1), site (from bit 32).
+A text's head: type (8 bits), length of this part (8), number of this part (16), number of parts (from
+bit 32)."""
 
 INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = 1, 2, 3, 4, 5
 """Span kinds, numbered as in OTLP (opentelemetry-proto trace.proto, SpanKind)."""

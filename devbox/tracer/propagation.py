@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 TRACEPARENT, TRACESTATE, BAGGAGE = "traceparent", "tracestate", "baggage"
 FLAGS = "03"
-"""What we send: sampled, because everything is recorded, and random, because our trace ids are (level 2, 3.2.2.5)."""
+"""What we send: sampled, because everything is recorded, and random, because our trace ids are (level 2,
+3.2.2.5).
+"""
 MOST_MEMBERS = 32
 MOST_BAGGAGE = 64
 MOST_BAGGAGE_BYTES = 8192
@@ -76,7 +78,9 @@ def _fields(carrier: Carrier) -> dict[str, list[str]]:
     for name, value in pairs:
         key = _text(name).lower()
         if key in found:
-            found[key] += [_text(one) for one in value] if isinstance(value, (list, tuple)) else [_text(value)]
+            found[key] += (
+                [_text(one) for one in value] if isinstance(value, (list, tuple)) else [_text(value)]
+            )
     return found
 
 
@@ -85,7 +89,9 @@ def _text(value: object) -> str:
 
 
 def extract(carrier: Carrier) -> SpanContext:
-    """What a caller sent along; empty (false) when there was nothing or nothing valid. Never raises on content."""
+    """What a caller sent along; empty (false) when there was nothing or nothing valid. Never raises on
+    content.
+    """
     fields = _fields(carrier)
     baggage = parse_baggage(",".join(fields[BAGGAGE]))
     found = parse_traceparent(fields[TRACEPARENT][0]) if len(fields[TRACEPARENT]) == 1 else None
@@ -95,7 +101,9 @@ def extract(carrier: Carrier) -> SpanContext:
 
 
 def inject(carrier: MutableMapping[str, str]) -> None:
-    """Write the active span, its tracestate and the baggage into `carrier`. Nothing active: nothing written."""
+    """Write the active span, its tracestate and the baggage into `carrier`. Nothing active: nothing
+    written.
+    """
     cell = CURRENT.get() or RECORDER.root
     if cell is not None and cell[1]:
         carrier[TRACEPARENT] = f"00-{cell[0].hex()}-{cell[1]:016x}-{FLAGS}"
@@ -114,7 +122,9 @@ def headers() -> list[tuple[str, str]]:
 
 
 def child_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment for a child process that continues the active trace (TRACEPARENT, TRACESTATE, BAGGAGE)."""
+    """An environment for a child process that continues the active trace (TRACEPARENT, TRACESTATE,
+    BAGGAGE).
+    """
     env = dict(os.environ if base is None else base)
     for name in (TRACEPARENT, TRACESTATE, BAGGAGE):
         env.pop(name.upper(), None)
@@ -132,7 +142,9 @@ def from_environment(env: Mapping[str, str]) -> Cell | None:
 
 
 def parse_traceparent(value: str) -> tuple[bytes, int] | None:
-    """Trace id and parent id; None when invalid (W3C trace-context 3.2.2 and 4.3, versions above 00 included)."""
+    """Trace id and parent id; None when invalid (W3C trace-context 3.2.2 and 4.3, versions above 00
+    included).
+    """
     value = value.strip(" \t")
     version = value[:2]
     if len(value) < 55 or version == "ff" or value[2] + value[35] + value[52] != "---":
@@ -164,7 +176,9 @@ def _valid_key(key: str) -> bool:
     tenant, at, vendor = key.partition("@")
     if not key or len(key) > 256 or key[0] not in _KEY_START or not _KEY.issuperset(key):
         return False
-    return not at or (0 < len(tenant) <= 241 and 0 < len(vendor) <= 14 and "@" not in vendor and vendor[0].isalpha())
+    return not at or (
+        0 < len(tenant) <= 241 and 0 < len(vendor) <= 14 and "@" not in vendor and vendor[0].isalpha()
+    )
 
 
 def _valid_value(value: str) -> bool:
@@ -198,7 +212,9 @@ def format_baggage(members: Iterable[tuple[str, str]]) -> str:
 
 def _quote(value: str) -> str:
     return "".join(
-        letter if letter in _BAGGAGE_VALUE else "".join(f"%{byte:02X}" for byte in letter.encode("utf-8", "replace"))
+        letter
+        if letter in _BAGGAGE_VALUE
+        else "".join(f"%{byte:02X}" for byte in letter.encode("utf-8", "replace"))
         for letter in value
     )
 
@@ -236,7 +252,7 @@ def leave_baggage(token: Token[tuple[tuple[str, str], ...]]) -> None:
     _BAGGAGE.reset(token)
 
 
-class attached:  # noqa: N801 - used like a function: `with attached(context):`
+class attached:
     """Work for a remote caller, without a span of our own: spans inside continue the caller's trace."""
 
     __slots__ = ("_context", "_tokens")
@@ -252,5 +268,3 @@ class attached:  # noqa: N801 - used like a function: `with attached(context):`
     def __exit__(self, *_: object) -> None:
         CURRENT.reset(self._tokens[0])
         leave_baggage(self._tokens[1])
-
-

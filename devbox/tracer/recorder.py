@@ -22,15 +22,20 @@ if TYPE_CHECKING:
     Cell = list[Any]
 
 MOST_NAMES = 4096
-"""Distinct (name, place) pairs of `span()` that get a site of their own; later names travel with each span."""
+"""Distinct (name, place) pairs of `span()` that get a site of their own; later names travel with each
+span.
+"""
 
 CURRENT: ContextVar[Cell | None] = ContextVar("devbox.span", default=None)
-"""The active span as a cell: [trace id, span id, None or what was added, tracestate]. A list, because one is made
+"""The active span as a cell: [trace id, span id, None or what was added, tracestate]. A list, because
+one is made
 per span and nothing is cheaper; `devbox.tracer.spans.Span` is its face."""
 
 
 def _trace_ids() -> Iterator[tuple[bytes]]:
-    while True:  # one system call for a thousand traces; all zeros is an invalid id (W3C trace-context 3.2.2.3)
+    while (
+        True
+    ):  # one system call for a thousand traces; all zeros is an invalid id (W3C trace-context 3.2.2.3)
         for found in struct.iter_unpack("16s", os.urandom(16384)):
             if any(found[0]):
                 yield found
@@ -49,7 +54,9 @@ class Recorder:
         self.renew_ids()
 
     def renew_ids(self) -> None:
-        """Span ids count up from a random 64-bit number: unique like random ones, and a tenth of their price."""
+        """Span ids count up from a random 64-bit number: unique like random ones, and a tenth of their
+        price.
+        """
         self.ids: Callable[[], int] = count(int.from_bytes(os.urandom(8), "little") >> 1 | 1 << 40).__next__
         self.traces = _trace_ids()
 
@@ -101,7 +108,9 @@ class Recorder:
         self._names.clear()
 
     def after_fork(self) -> None:
-        """A child is a process of its own: own spool, own ids; it continues the trace that it was forked in."""
+        """A child is a process of its own: own spool, own ids; it continues the trace that it was forked
+        in.
+        """
         self.renew_ids()
         if self.spool is not None:
             self.spool.leave_to_parent()

@@ -15,11 +15,17 @@ if TYPE_CHECKING:
     Environ = dict[str, Any]
     Application = Callable[..., Iterable[bytes]]
 
-CONTEXT = (("HTTP_TRACEPARENT", "traceparent"), ("HTTP_TRACESTATE", "tracestate"), ("HTTP_BAGGAGE", "baggage"))
+CONTEXT = (
+    ("HTTP_TRACEPARENT", "traceparent"),
+    ("HTTP_TRACESTATE", "tracestate"),
+    ("HTTP_BAGGAGE", "baggage"),
+)
 
 
 class TracedWsgi:
-    """The application, recorded. Its attributes stay reachable through this one (`app.route`, `app.config`)."""
+    """The application, recorded. Its attributes stay reachable through this one (`app.route`,
+    `app.config`).
+    """
 
     def __init__(self, application: Application) -> None:
         self._application = application

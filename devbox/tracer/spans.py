@@ -85,7 +85,9 @@ class Span:
                     added["m"] = cut(message)
 
     def record_exception(self, error: BaseException) -> None:
-        """An `exception` event with type, message and stack (OpenTelemetry's names); the status becomes error."""
+        """An `exception` event with type, message and stack (OpenTelemetry's names); the status becomes
+        error.
+        """
         if self.recording:
             failed(self._cell, error)
 
@@ -95,7 +97,9 @@ class Span:
             _added(self._cell)["n"] = name
 
     def begin(self) -> Span:
-        """Start now without becoming the current span: for work that begins and ends in different callbacks."""
+        """Start now without becoming the current span: for work that begins and ends in different
+        callbacks.
+        """
         self._start = _now()
         return self
 
@@ -157,7 +161,7 @@ def span(
         if attributes:
             more.update(attributes)
         for key, value in more.items():
-            if value.__class__ is str and len(value) > 256:  # type: ignore[arg-type]
+            if value.__class__ is str and len(value) > 256:
                 more[key] = cut(value)
         added = {"a": more}
     above = parent_cell() if parent is None else parent.as_cell()

@@ -55,7 +55,8 @@ def full_ring() -> Ring:
 class Spool:
     """The writing end. `ring` is read on every span's hot path: (buffer, next free index).
 
-    Indices are handed out by an `itertools.count`, which is atomic under the GIL: threads need no lock until a
+    Indices are handed out by an `itertools.count`, which is atomic under the GIL: threads need no lock
+    until a
     segment is full, and that shows itself as a `struct.error` of the write behind its end.
     """
 
@@ -129,7 +130,9 @@ class Spool:
         return True
 
     def make_room(self, ring: Ring, spans: int = 1) -> bool:
-        """Open the next segment unless another thread did. False: impossible now, and `spans` counted as dropped."""
+        """Open the next segment unless another thread did. False: impossible now, and `spans` counted as
+        dropped.
+        """
         with self._lock:
             if self.ring is not ring:
                 return True
@@ -153,7 +156,9 @@ class Spool:
             return False
 
     def close(self) -> None:
-        """Say that this process writes no more. Spans that still end are dropped silently: nobody could read on."""
+        """Say that this process writes no more. Spans that still end are dropped silently: nobody could
+        read on.
+        """
         with self._lock:
             buffer = self.ring[0]
             if len(buffer):

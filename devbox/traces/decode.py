@@ -70,7 +70,8 @@ class Decoder:
     def decode(self, head: SegmentHead, offset: int, data: bytes, *, final: bool) -> Decoded:
         """Spans from the slots in `data`, which starts at `offset` of the file.
 
-        Stops at the first slot that is not finished, because a running process may be about to finish it; with
+        Stops at the first slot that is not finished, because a running process may be about to finish
+        it; with
         `final` nobody will: such slots are counted as torn and stepped over.
         """
         found = Decoded(offset)
@@ -101,9 +102,7 @@ class Decoder:
         head, trace, span, parent, start, end, _ = record
         added = self._added(span) if head & layout.HAS_TEXT else {}
         site = head >> layout.SITE_SHIFT
-        operation = (
-            self.sites[site] if site < len(self.sites) else Operation(self.service, "(unknown)")
-        )
+        operation = self.sites[site] if site < len(self.sites) else Operation(self.service, "(unknown)")
         if "n" in added:
             operation = Operation(
                 self.service, added["n"], operation.kind, operation.function, operation.file, operation.line

@@ -7,10 +7,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from devbox.ports.traces import SpoolChunk, SpoolSource
+from devbox.tracer.layout import PAGE
 from devbox.traces.decode import Decoder, SegmentHead, parse_head
 from devbox.traces.model import Process, Span
 from devbox.traces.store import Progress, Store
-from devbox.tracer.layout import PAGE
 
 
 @dataclass(slots=True)
@@ -25,7 +25,8 @@ class Collected:
 def collect(source: SpoolSource, store: Store) -> Collected:
     """Bring everything new from `source` into `store`; what was read to its end is removed at the source.
 
-    Spans and reading positions are committed together, so a collector that is killed anywhere neither loses nor
+    Spans and reading positions are committed together, so a collector that is killed anywhere neither
+    loses nor
     repeats a span.
     """
     result = Collected()
@@ -37,7 +38,9 @@ def collect(source: SpoolSource, store: Store) -> Collected:
         if not reader.describe(next((one for one in chunks if one.name.endswith(".meta")), None)):
             result.unreadable += [one.name for one in chunks]
             continue
-        result.unreadable += reader.read(sorted((c for c in chunks if c.name.endswith(".ring")), key=lambda c: c.name))
+        result.unreadable += reader.read(
+            sorted((c for c in chunks if c.name.endswith(".ring")), key=lambda c: c.name)
+        )
         store.add(reader.process, reader.spans, reader.progress())
         source.remove(reader.done)
         result.spans += len(reader.spans)
@@ -123,5 +126,3 @@ class _Reader:
         """Where this process's reading stands now."""
         pending = {str(key): value.hex() for key, value in self._decoder.pending.items()}
         return Progress(self.process.identity, self._offsets, self._text, pending, self._seen, self._account)
-
-

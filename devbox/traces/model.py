@@ -72,8 +72,10 @@ class Process:
 class Account:
     """Where a process's ended spans went: created = stored + overrun + unwritable + reentered + torn, always.
 
-    overrun: removed by the process when its spool was full and nobody had collected; unwritable: no space or no
-    permission; reentered: ended in a finalizer while a segment was being opened; torn: killed within the write.
+    overrun: removed by the process when its spool was full and nobody had collected; unwritable: no
+    space or no
+    permission; reentered: ended in a finalizer while a segment was being opened; torn: killed within the
+    write.
     """
 
     stored: int = 0

@@ -1,4 +1,6 @@
-"""The store's tables. A change of them raises VERSION; a store of another version is set aside, not guessed at."""
+"""The store's tables. A change of them raises VERSION; a store of another version is set aside, not
+guessed at.
+"""
 
 VERSION = 1
 

@@ -51,7 +51,9 @@ class Store:
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version == VERSION:
                 return
-            for (table,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            for (table,) in self._db.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table'"
+            ).fetchall():
                 self._db.execute(f"DROP TABLE {table}")
             for statement in SCHEMA.split(";"):
                 self._db.execute(statement)
@@ -98,7 +100,9 @@ class Store:
     # -- writing
 
     def add(self, process: Process, spans: Sequence[Span], progress: Progress | None = None) -> None:
-        """Keep spans and, in the same transaction, how far their spool has been read. Known spans stay as they are."""
+        """Keep spans and, in the same transaction, how far their spool has been read. Known spans stay
+        as they are.
+        """
         with self._writing():
             known: dict[Operation, int] = {}
             for span in spans:
@@ -124,11 +128,13 @@ class Store:
             operation.line,
         )
         self._db.execute(
-            "INSERT OR IGNORE INTO operation (service, name, kind, function, file, line) VALUES (?,?,?,?,?,?)",
+            "INSERT OR IGNORE INTO operation (service, name, kind, function, file, line)"
+            " VALUES (?,?,?,?,?,?)",
             values,
         )
         (found,) = self._db.execute(
-            "SELECT id FROM operation WHERE service=? AND name=? AND kind=? AND function=? AND file=? AND line=?",
+            "SELECT id FROM operation WHERE service = ? AND name = ? AND kind = ? AND function = ?"
+            " AND file = ? AND line = ?",
             values,
         ).fetchone()
         return int(found)
@@ -204,7 +210,9 @@ class Store:
         )
 
     def hold_bound(self) -> int:
-        """Remove the oldest traces until the store fits its bound; those with errors go last. Gives their number."""
+        """Remove the oldest traces until the store fits its bound; those with errors go last. Gives
+        their number.
+        """
         removed = 0
         while self._size() > self._bound:
             with self._writing():
@@ -221,7 +229,8 @@ class Store:
 
     def _size(self) -> int:
         pages, free, size = (
-            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+            self._db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
 
@@ -291,5 +300,3 @@ def _span(row: Sequence[Any], operation: Operation) -> Span:
         [tuple(link) for link in added.get("l", ())],
         process,
     )
-
-

@@ -186,7 +186,9 @@ def test_collecting_while_it_runs_frees_the_spool(spool: Path, reader: Reader) -
 
 
 def test_a_collector_that_comes_twice_brings_nothing_twice(spool: Path, reader: Reader) -> None:
-    process = start("with tracer.span('one'): pass\nprint(1, flush=True)\nimport sys; sys.stdin.read()", spool)
+    process = start(
+        "with tracer.span('one'): pass\nprint(1, flush=True)\nimport sys; sys.stdin.read()", spool
+    )
     assert process.stdout is not None
     process.stdout.readline()
     assert reader.collect().spans == 1
@@ -229,9 +231,20 @@ def test_the_folder_alone_runs_anywhere(tmp_path: Path, spool: Path, reader: Rea
 
 
 def test_importing_the_recorder_imports_nothing_heavy() -> None:
-    code = (
-        "import sys; before = set(sys.modules); from devbox import tracer; print(*(set(sys.modules) - before))"
+    code = "import sys; had = set(sys.modules); from devbox import tracer; print(*(set(sys.modules) - had))"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    heavy = {"json", "functools", "inspect", "threading", "random", "re", "traceback", "ast", "typing", "enum"}
+    heavy = {
+        "json",
+        "functools",
+        "inspect",
+        "threading",
+        "random",
+        "re",
+        "traceback",
+        "ast",
+        "typing",
+        "enum",
+    }
     assert not heavy & set(done.stdout.split())

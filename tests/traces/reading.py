@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def start(code: str, spool: Path, **env: str) -> subprocess.Popen[str]:
-    """A Python process of its own, its spool in `spool`; `code` finds `tracer` configured as service "app"."""
+    """A Python process of its own, its spool in `spool`; `code` finds `tracer` configured as service
+    "app".
+    """
     prelude = "from devbox import tracer\ntracer.configure()\n"
     given = {"PYTHONPATH": str(ROOT), "DEVBOX_TRACE_SPOOL": str(spool), "DEVBOX_TRACE_SERVICE": "app"}
     return subprocess.Popen(

@@ -1,6 +1,7 @@
 """sqlite3: one client span per statement.
 
-`sqlite3.connect` takes a `factory`; ours derives from the caller's, and its cursors from `Cursor`. That is the
+`sqlite3.connect` takes a `factory`; ours derives from the caller's, and its cursors from `Cursor`. That
+is the
 library's own extension point, so nothing of sqlite3 is replaced but the default of that argument.
 """
 
@@ -20,10 +21,14 @@ LONGEST_STATEMENT = 2000
 
 
 def _statement(sql: object) -> Any:
-    """A span for a statement. Values stay out: they may be secrets; the statement has placeholders for them."""
+    """A span for a statement. Values stay out: they may be secrets; the statement has placeholders for
+    them.
+    """
     text = " ".join(str(sql).split())
     verb = text.split(" ", 1)[0].upper()
-    return span(f"sqlite {verb}", {"db.system.name": "sqlite", "db.query.text": text[:LONGEST_STATEMENT]}, kind=CLIENT)
+    return span(
+        f"sqlite {verb}", {"db.system.name": "sqlite", "db.query.text": text[:LONGEST_STATEMENT]}, kind=CLIENT
+    )
 
 
 def _timed(base: type, name: str) -> Any:

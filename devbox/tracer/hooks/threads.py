@@ -1,4 +1,6 @@
-"""Traces over threads and thread pools: a thread continues where it was started, a task where it was submitted."""
+"""Traces over threads and thread pools: a thread continues where it was started, a task where it was
+submitted.
+"""
 
 from __future__ import annotations
 
