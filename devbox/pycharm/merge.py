@@ -7,7 +7,7 @@ record), and what the file holds. What the file holds wins wherever somebody els
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from devbox.pycharm import splice
 from devbox.pycharm.kinds import Kind, identity
@@ -181,8 +181,9 @@ def _bring_attribute(state: Merge, wish: Wish, force: bool) -> None:
 
 
 def take_back(state: Merge, records: list[Record]) -> None:
-    """Remove what the records say is ours, deepest first; what was edited since stays and is named."""
-    for record in sorted(records, key=lambda one: len(one.path), reverse=True):
+    """Remove what the records say is ours, deepest and last first; what was edited stays and is named."""
+    ordered = sorted(enumerate(records), key=lambda item: (len(item[1].path), item[0]), reverse=True)
+    for _, record in ordered:
         state.records.pop(record.path, None)
         if record.attribute:
             _take_back_attribute(state, record)
@@ -214,3 +215,13 @@ def _take_back_element(state: Merge, record: Record) -> None:
         return
     parent = state.must(record.path[:-1])
     state.document = splice.remove(state.document, parent, node, record.form)
+    if record.form and len(parent.children) > 1:
+        _bequeath(state, record.path[:-1], record.form)
+
+
+def _bequeath(state: Merge, parent: Path, form: Form) -> None:
+    """Let another element of ours remember how their parent was written."""
+    for path, record in state.records.items():
+        if path[:-1] == parent and not record.attribute:
+            state.records[path] = replace(record, form=form)
+            return

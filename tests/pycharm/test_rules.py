@@ -1,0 +1,87 @@
+"""What the IDE runs and leaves out, decided from devbox.yaml."""
+
+from __future__ import annotations
+
+import pytest
+
+from devbox.config.model import Service
+from devbox.pycharm.rules import app_of, excluded, hidden, public, published
+
+SOURCES = {
+    "api/main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+    "plain/asgi.py": "async def app(scope, receive, send): ...\n",
+    "manage.py": "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.settings')\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("python -m app --port 8000", ("module", "app", "--port 8000")),
+        (("python3.12", "-u", "job.py", "two words"), ("script", "job.py", "'two words'")),
+        ("exec python -m app", ("module", "app", "")),
+        ("gunicorn -w 2 app:app", ("module", "gunicorn", "-w 2 app:app")),
+        ("/venv/bin/uvicorn plain.asgi:app --reload", ("module", "uvicorn", "plain.asgi:app --reload")),
+        ("uvicorn api.main:app --reload", ("fastapi", "api/main.py", "--reload")),
+        ("fastapi dev api/main.py --port 1", ("fastapi", "api/main.py", "--port 1")),
+        ("python manage.py runserver 0.0.0.0:8000 --noreload", ("django", "manage.py", "--noreload")),
+        ("python manage.py migrate", ("script", "manage.py", "migrate")),
+        ("flask --app front run --host=0.0.0.0", ("flask", "flask", "--host=0.0.0.0")),
+    ],
+)
+def test_commands_become_configurations(command: object, expected: tuple[str, str, str]) -> None:
+    app = app_of(Service("s", command), SOURCES)  # type: ignore[arg-type]
+    assert app is not None
+    assert (app.kind, app.target, app.arguments) == expected
+
+
+@pytest.mark.parametrize(
+    "command", ["", "./start.sh", "python -m a && python -m b", "python", "sh -c 'python x.py'", "python 'x"]
+)
+def test_what_is_not_one_python_process_is_not_guessed(command: str) -> None:
+    assert app_of(Service("s", command), SOURCES) is None
+
+
+def test_django_settings_and_address_are_found() -> None:
+    app = app_of(Service("s", "python manage.py runserver 0.0.0.0:8000"), SOURCES)
+    assert app is not None
+    assert (app.host, app.port) == ("0.0.0.0", "8000")
+    assert app.environment == {"DJANGO_SETTINGS_MODULE": "site.settings"}
+
+
+def test_flask_app_becomes_its_variable() -> None:
+    for command in ("flask --app front.app run", "flask --app=front.app run", "flask -A front.app run"):
+        app = app_of(Service("s", command), {})
+        assert app is not None
+        assert app.environment == {"FLASK_APP": "front.app"}
+
+
+def test_secrets_stay_out() -> None:
+    environment = {"MODE": "dev", "DB_PASSWORD": "x", "api_key": "y", "AWS_SECRET_ACCESS_KEY": "z"}
+    assert public(environment) == {"MODE": "dev"}
+    assert hidden(environment) == ["DB_PASSWORD", "api_key", "AWS_SECRET_ACCESS_KEY"]
+    app = app_of(Service("s", "python -m app", environment=environment), {})
+    assert app is not None
+    assert app.environment == {"MODE": "dev"}
+
+
+def test_ignore_rules_take_the_forms_the_ide_has() -> None:
+    found = excluded(
+        ["# comment", "", ".venv/", "*.log", "/docs/_build/", "!keep", "a/*.tmp", "**/x", "/dist"]
+    )
+    assert found.names[-2:] == (".venv", "*.log")
+    assert found.folders == ("docs/_build", "dist")
+
+
+@pytest.mark.parametrize(
+    ("port", "pair"),
+    [
+        ("8000", ("8000", "8000")),
+        ("80:8000", ("80", "8000")),
+        ("127.0.0.1:80:8000", ("80", "8000")),
+        ("[::1]:80:8000/tcp", ("80", "8000")),
+        ("127.0.0.1:8000", ("8000", "8000")),
+    ],
+)
+def test_ports(port: str, pair: tuple[str, str]) -> None:
+    assert published([port]) == (pair,)
