@@ -5,12 +5,15 @@ Everything is imported when it is asked for, so that a command pays only for wha
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from devbox.adapters.ssh.connection import Connection
     from devbox.config.model import Config
     from devbox.ports.ask import Ask
+    from devbox.ports.check import Check
     from devbox.ports.host import HostAddress
     from devbox.ports.probe import Probe
 
@@ -35,3 +38,18 @@ def probe() -> Probe:
     from devbox.adapters.tlsprobe import TlsProbe
 
     return TlsProbe()
+
+
+@contextmanager
+def doctor_checks(config: Config, ask: Ask) -> Iterator[list[Check]]:
+    """The checks of every room for this config; they share one connection, which ends with the context."""
+    import os
+
+    from devbox.adapters.ssh.checks import Door, checks
+    from devbox.doctor import local
+
+    door = Door(lambda: open_host(config, ask))
+    try:
+        yield [*checks(config.host, door), *local.checks(os.environ, config.host.rpartition("@")[2])]
+    finally:
+        door.close()

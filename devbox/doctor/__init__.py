@@ -1,1 +1,1 @@
-"""Runs the checks that the other rooms hand over, in the order of the chain."""
+"""The doctor: walks the chain from the laptop to the running app, and stops where it is broken."""

@@ -44,8 +44,6 @@ def authenticate(wire: Wire, target: Target, ask: Ask) -> None:
             _none(attempt)
         if not attempt.done:
             _typed(attempt)
-    except paramiko.AuthenticationException as error:
-        raise _refused(attempt, str(error)) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
         if wire.is_active():
             raise _refused(attempt, str(error)) from error
@@ -86,9 +84,9 @@ def _key(attempt: _Attempt, candidate: Candidate) -> bool:
         attempt.tried.append(f"{candidate.label} (the host takes no keys)")
         return True
     except paramiko.AuthenticationException:
+        attempt.tried.append(f"{candidate.label} (refused)")
         if not attempt.wire.is_active():
             raise
-        attempt.tried.append(f"{candidate.label} (refused)")
         return False
     except paramiko.SSHException as error:  # the agent would not sign, or no common signature algorithm
         if not attempt.wire.is_active():
@@ -164,7 +162,7 @@ def _refused(attempt: _Attempt, why: str) -> AuthError:
 
 def _ended(attempt: _Attempt, why: str) -> AuthError | ConnectionLost:
     """The host hung up: too many keys (MaxAuthTries), or the line is gone."""
-    if len(attempt.tried) >= 4 or "too many" in why.lower():
+    if attempt.tried:
         error = _refused(attempt, "the host hung up after too many keys")
         error.next_steps = (
             "set IdentityFile and `IdentitiesOnly yes` for it in ~/.ssh/config",

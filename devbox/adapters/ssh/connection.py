@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import paramiko
@@ -13,6 +14,7 @@ from paramiko.channel import Channel
 from devbox.adapters.ssh import sudo
 from devbox.adapters.ssh.bridge import Bridge
 from devbox.adapters.ssh.forward import PortForward
+from devbox.adapters.ssh.known_hosts import HostKey
 from devbox.adapters.ssh.link import establish
 from devbox.adapters.ssh.resolve import resolve
 from devbox.adapters.ssh.running import Running
@@ -53,6 +55,12 @@ class Connection:
         return self._address
 
     @property
+    def host_key(self) -> HostKey:
+        """The key that the host proved to have."""
+        key = self._wire.get_remote_server_key()
+        return HostKey(key.get_name(), key.asbytes())
+
+    @property
     def alive(self) -> bool:
         """Whether the connection stands, as far as is known here."""
         return self._wire.is_active()
@@ -62,6 +70,13 @@ class Connection:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def round_trip(self) -> float:
+        """Seconds for one question and its answer on the open connection."""
+        with self._breaking(str(self._address)):
+            started = time.monotonic()
+            self._wire.global_request("keepalive@openssh.com", wait=True)
+            return time.monotonic() - started
 
     def close(self) -> None:
         """End everything that uses the connection."""

@@ -36,7 +36,7 @@ def establish(target: Target, ask: Ask, under: contextlib.ExitStack) -> Wire:
 
 def _stream(target: Target, ask: Ask, under: contextlib.ExitStack) -> socket.socket | Channel:
     if target.proxy_command:
-        return dial.proxy_command(target)
+        return dial.proxy_command(target, under)
     if not target.jumps:
         return dial.tcp(target)
     if len(target.jumps) > _MOST_JUMPS:

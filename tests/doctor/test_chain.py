@@ -1,0 +1,71 @@
+"""The walk along the chain: its order, where it stops, what it says of the rest."""
+
+from __future__ import annotations
+
+from devbox.doctor import local
+from devbox.doctor.chain import Link, break_in, walk
+from devbox.ports.check import Check, Finding, Stage, Verdict
+
+
+class Recorder:
+    """Checks that note that they were looked at."""
+
+    def __init__(self) -> None:
+        self.looked_at: list[str] = []
+
+    def check(self, name: str, stage: Stage, verdict: Verdict = Verdict.OK) -> Check:
+        def probe() -> Finding:
+            self.looked_at.append(name)
+            return Finding(verdict, f"{name} is {verdict.value}", "the fix")
+
+        return Check(name, stage, probe)
+
+
+def test_order_of_the_chain_and_stop_at_the_broken_link() -> None:
+    recorder = Recorder()
+    told: list[Link] = []
+    links = walk(
+        [
+            recorder.check("app", Stage.APP),
+            recorder.check("tls", Stage.TLS, Verdict.FAILED),
+            recorder.check("name", Stage.NAME, Verdict.WARNING),
+            recorder.check("ssh", Stage.SSH, Verdict.SKIPPED),
+            recorder.check("certificate", Stage.TLS),
+        ],
+        told.append,
+    )
+    assert [link.check.name for link in links] == ["name", "ssh", "tls", "certificate", "app"]
+    assert recorder.looked_at == ["name", "ssh", "tls"]
+    assert told == links
+    assert [link.as_data()["verdict"] for link in links] == [
+        "warning",
+        "skipped",
+        "failed",
+        "not reached",
+        "not reached",
+    ]
+    broken = break_in(links)
+    assert broken is not None
+    assert broken.check.name == "tls"
+
+
+def test_nothing_broken() -> None:
+    links = walk([Recorder().check("name", Stage.NAME)], lambda _: None)
+    assert break_in(links) is None
+
+
+def _verdict(**environment: str) -> tuple[Verdict, str]:
+    (check,) = local.checks(environment, "box")
+    found = check.probe()
+    return found.verdict, found.fix
+
+
+def test_what_beats_the_docker_context() -> None:
+    assert _verdict() == (Verdict.OK, "")
+    assert _verdict(DOCKER_CONTEXT="box") == (Verdict.OK, "")
+    assert _verdict(DOCKER_HOST="tcp://elsewhere:2375", DOCKER_CONTEXT="box") == (
+        Verdict.WARNING,
+        "unset DOCKER_HOST",
+    )
+    assert "unset DOCKER_CONTEXT" in _verdict(DOCKER_CONTEXT="other")[1]
+    assert "DOCKER_CERT_PATH" in _verdict(DOCKER_CERT_PATH="/certificates")[1]
