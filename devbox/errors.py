@@ -88,6 +88,14 @@ class DaemonError(DevboxError):
     """The Docker daemon answered with an error, or did not answer."""
 
 
+class DaemonRefused(DaemonError):
+    """The daemon said no; `status` is the HTTP status it said it with (404: there is no such thing)."""
+
+    def __init__(self, what: str, *, status: int, where: str = "", why: str = "") -> None:
+        super().__init__(what, where=where, why=why)
+        self.status = status
+
+
 class BuildFailed(DaemonError):
     """A build ended with an error of the Dockerfile or of one of its commands."""
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from devbox.adapters.docker.daemon import DockerDaemon
     from devbox.adapters.ssh.connection import Connection
     from devbox.config.model import Config
     from devbox.ports.ask import Ask
     from devbox.ports.check import Check
+    from devbox.ports.daemon import Endpoint
     from devbox.ports.host import HostAddress
     from devbox.ports.probe import Probe
 
@@ -53,3 +56,39 @@ def doctor_checks(config: Config, ask: Ask) -> Iterator[list[Check]]:
         yield [*checks(config.host, door), *local.checks(os.environ, config.host.rpartition("@")[2])]
     finally:
         door.close()
+
+
+@contextmanager
+def open_daemon(config: Config, host: Connection | None = None) -> Iterator[DockerDaemon]:
+    """The daemon of the config's host. Endpoints inside SSH use `host`, or a connection of their own."""
+    from devbox.adapters.docker import dial
+    from devbox.adapters.docker.daemon import DockerDaemon
+    from devbox.config.model import Endpoint as Kind
+    from devbox.ports.host import Socket
+
+    kind = config.docker.endpoint
+    with ExitStack() as stack:
+        if kind is Kind.TLS:
+            endpoint = endpoint_of(config)
+            yield stack.enter_context(DockerDaemon(dial.tls(endpoint), endpoint.url))
+            return
+        link = host or stack.enter_context(open_host(config))
+        if kind is Kind.SSH:
+            socket = Socket(path="/var/run/docker.sock")
+            opened = DockerDaemon(lambda: link.dial(socket), f"ssh://{config.host}")
+        else:
+            endpoint = endpoint_of(config)
+            target = Socket("127.0.0.1", endpoint.port)
+            opened = DockerDaemon(dial.tls_inside(endpoint, lambda: link.dial(target)), endpoint.url)
+        yield stack.enter_context(opened)
+
+
+def endpoint_of(config: Config) -> Endpoint:
+    """The daemon's address: the host as SSH knows it, our certificates for it."""
+    from devbox.adapters.ssh.resolve import resolve
+    from devbox.config.paths import host_dir
+    from devbox.ports.daemon import Endpoint, EndpointKind
+
+    kind = EndpointKind(config.docker.endpoint.value)
+    hostname = resolve(config.host).address.hostname
+    return Endpoint(kind, hostname, config.docker.port, str(host_dir(config.host)))

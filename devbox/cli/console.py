@@ -87,6 +87,13 @@ class Console:
         elif event.text:
             self.say(event.text)
 
+    def finish(self, kind: str, text: str, data: Mapping[str, Any]) -> None:
+        """The result of long work: the last line of its JSON stream, or its text on stdout."""
+        if self.as_json:
+            self.event(Event(kind, text, data))
+        else:
+            self.result(text)
+
     def error(self, error: DevboxError) -> None:
         """A stated failure: what, where, why, next."""
         if self.as_json:

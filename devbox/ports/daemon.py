@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any, Protocol
+
+from devbox.ports.build import BuildContext, BuildEvent, BuildRequest
 
 
 class EndpointKind(Enum):
@@ -34,3 +39,218 @@ class Endpoint:
             if self.kind is not EndpointKind.SSH
             else f"ssh://{self.hostname}"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What answered: the engine's version ("20.10.24"), the API spoken, its platform ("linux/amd64")."""
+
+    version: str
+    api: str
+    platform: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image in the daemon's store; `id` names its content, `config` is Docker's image config."""
+
+    id: str
+    tags: tuple[str, ...]
+    size: int
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """What a container sees at `target`: a folder of the host (absolute `source`), or a named volume.
+
+    A folder that is missing on the host is an error, never silently made as root.
+    """
+
+    target: str
+    source: str
+    volume: bool = False
+    read_only: bool = False
+    propagation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A container's TCP port on an address of the host; port 0 lets the daemon choose."""
+
+    container: int
+    host: int = 0
+    address: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A health check inside the container; durations in seconds."""
+
+    command: tuple[str, ...]
+    interval: float
+    timeout: float
+    retries: int
+    start_period: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """A container as it shall be. `command` () means the image's own; `user` "" the image's own."""
+
+    name: str
+    image: str
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    ports: tuple[Published, ...] = ()
+    user: str = ""
+    working_dir: str = ""
+    network: str = ""
+    aliases: tuple[str, ...] = ()
+    restart: str = "no"
+    health: Probe | None = None
+    memory: int = 0
+    """Bytes; 0 is no limit."""
+    cpus: float = 0.0
+    privileged: bool = False
+    tty: bool = False
+    stdin: bool = False
+    init: bool = True
+    """A tiny init as PID 1: signals reach the app, orphans are reaped."""
+    remove: bool = False
+    """Removed by the daemon when it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container as it is. `state` is Docker's word (created, running…), `health` "" without a check."""
+
+    id: str
+    name: str
+    image: str
+    state: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    health: str = ""
+    exit_code: int = 0
+    status: str = ""
+    ports: tuple[Published, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A piece of what a container wrote, as bytes; `error` is its stderr (with a TTY all is stdout)."""
+
+    data: bytes
+    error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """A container's event: `action` is Docker's word (start, die, health_status: healthy…)."""
+
+    action: str
+    container: str
+    name: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecSpec:
+    """A command in a running container."""
+
+    command: tuple[str, ...]
+    user: str = ""
+    working_dir: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    tty: bool = False
+    stdin: bool = False
+
+
+class Attached(Protocol):
+    """The two ends of a running command: its output as it comes, its input, its window, its exit code."""
+
+    def output(self) -> Iterator[Output]: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def end_input(self) -> None: ...
+
+    def resize(self, rows: int, columns: int) -> None: ...
+
+    def exit_code(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class Daemon(Protocol):
+    """A Docker daemon. Thread-safe. Failures are `DaemonError`; a `DaemonRefused` has its own words."""
+
+    def engine(self) -> Engine: ...
+
+    def build(
+        self, request: BuildRequest, context: BuildContext
+    ) -> AbstractContextManager[Iterator[BuildEvent]]:
+        """Start a build with BuildKit; the events end with `Built`, or with a raised `BuildFailed`.
+
+        Leaving the context before the end cancels the build on the host.
+        """
+        ...
+
+    def image(self, name: str) -> Image | None: ...
+
+    def pull(self, name: str, progress: Callable[[str], None]) -> None: ...
+
+    def containers(self, labels: Mapping[str, str]) -> Sequence[Container]:
+        """All containers with these labels, running or not."""
+        ...
+
+    def container(self, name: str) -> Container | None: ...
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Create, do not start; the new container's id."""
+        ...
+
+    def start(self, container: str) -> None: ...
+
+    def stop(self, container: str, grace: int = 10) -> None:
+        """Ask it to end, end it after `grace` seconds; a stopped or missing one is fine."""
+        ...
+
+    def remove(self, container: str, volumes: bool = True) -> None:
+        """Remove it, running or not, with its anonymous volumes; a missing one is fine."""
+        ...
+
+    def wait(self, container: str) -> int: ...
+
+    def logs(
+        self, container: str, *, follow: bool = False, tail: int | None = None, since: str = ""
+    ) -> AbstractContextManager[Iterator[Output]]: ...
+
+    def attach(self, container: str, tty: bool) -> Attached:
+        """Attach to a created container, before it is started, so that nothing is missed."""
+        ...
+
+    def exec(self, container: str, spec: ExecSpec) -> Attached: ...
+
+    def ensure_network(self, name: str, labels: Mapping[str, str]) -> None: ...
+
+    def ensure_volume(self, name: str, labels: Mapping[str, str]) -> None: ...
+
+    def remove_networks(self, labels: Mapping[str, str]) -> list[str]: ...
+
+    def remove_volumes(self, labels: Mapping[str, str]) -> list[str]: ...
+
+    def events(self, labels: Mapping[str, str]) -> AbstractContextManager[Iterator[Happening]]: ...
+
+    def run_once(self, image: str, command: Sequence[str]) -> str:
+        """What a short command prints in a container of `image` without network and mounts; removed after."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,137 @@
+"""Between our values and the daemon's JSON (Docker Engine API 1.41 and later)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from devbox.ports.daemon import Container, ContainerSpec, Image, Mount, Probe, Published
+
+_NANO = 1_000_000_000
+
+
+def create_body(spec: ContainerSpec) -> dict[str, Any]:
+    """The body of POST /containers/create."""
+    body: dict[str, Any] = {
+        "Image": spec.image,
+        "Env": [f"{key}={value}" for key, value in spec.environment.items()],
+        "Labels": dict(spec.labels),
+        "User": spec.user,
+        "WorkingDir": spec.working_dir,
+        "Tty": spec.tty,
+        "OpenStdin": spec.stdin,
+        "StdinOnce": spec.stdin,
+        "ExposedPorts": {f"{port.container}/tcp": {} for port in spec.ports},
+        "HostConfig": host_config(spec),
+    }
+    if spec.command:
+        body["Cmd"] = list(spec.command)
+    if spec.entrypoint is not None:
+        body["Entrypoint"] = list(spec.entrypoint)
+    if spec.health:
+        body["Healthcheck"] = _healthcheck(spec.health)
+    if spec.network and spec.network not in ("host", "none"):
+        aliases = {"Aliases": list(spec.aliases)}
+        body["NetworkingConfig"] = {"EndpointsConfig": {spec.network: aliases}}
+    return body
+
+
+def host_config(spec: ContainerSpec) -> dict[str, Any]:
+    """The host's side of a container."""
+    return {
+        "Mounts": [_mount(mount) for mount in spec.mounts],
+        "PortBindings": _bindings(spec.ports),
+        "RestartPolicy": {"Name": spec.restart if spec.restart != "no" else ""},
+        "NetworkMode": spec.network or "default",
+        "Memory": spec.memory,
+        "NanoCpus": int(spec.cpus * _NANO),
+        "Privileged": spec.privileged,
+        "AutoRemove": spec.remove,
+        "Init": spec.init,
+        "LogConfig": {},
+    }
+
+
+def _bindings(ports: tuple[Published, ...]) -> dict[str, list[dict[str, str]]]:
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in ports:
+        place = {"HostIp": port.address, "HostPort": str(port.host or "")}
+        bindings.setdefault(f"{port.container}/tcp", []).append(place)
+    return bindings
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    """A mount (not a `Bind`: those make a missing folder, as root)."""
+    kind = "volume" if mount.volume else "bind"
+    return {"Type": kind, "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
+
+
+def _healthcheck(probe: Probe) -> dict[str, Any]:
+    return {
+        "Test": list(probe.command),
+        "Interval": int(probe.interval * _NANO),
+        "Timeout": int(probe.timeout * _NANO),
+        "Retries": probe.retries,
+        "StartPeriod": int(probe.start_period * _NANO),
+    }
+
+
+def listed(entry: Mapping[str, Any]) -> Container:
+    """A container out of GET /containers/json; its health stands in the status text there."""
+    status = str(entry.get("Status", ""))
+    health = next((word for word in ("unhealthy", "healthy", "starting") if f"{word}" in status), "")
+    if "health: starting" in status:
+        health = "starting"
+    return Container(
+        id=entry["Id"],
+        name=entry["Names"][0].lstrip("/"),
+        image=entry["Image"],
+        state=entry["State"],
+        labels=entry.get("Labels") or {},
+        health=health,
+        exit_code=_exit_code(status),
+        status=status,
+        ports=_listed_ports(entry.get("Ports") or []),
+    )
+
+
+def _exit_code(status: str) -> int:
+    _, found, rest = status.partition("Exited (")
+    return int(rest.partition(")")[0]) if found else 0
+
+
+def _listed_ports(ports: list[dict[str, Any]]) -> tuple[Published, ...]:
+    return tuple(
+        Published(port["PrivatePort"], port["PublicPort"], port.get("IP", ""))
+        for port in ports
+        if port.get("PublicPort") and port.get("Type") == "tcp"
+    )
+
+
+def inspected(entry: Mapping[str, Any]) -> Container:
+    """A container out of GET /containers/ID/json."""
+    state = entry["State"]
+    published = (entry.get("NetworkSettings") or {}).get("Ports") or {}
+    return Container(
+        id=entry["Id"],
+        name=entry["Name"].lstrip("/"),
+        image=entry["Config"]["Image"],
+        state=state["Status"],
+        labels=entry["Config"].get("Labels") or {},
+        health=(state.get("Health") or {}).get("Status", ""),
+        exit_code=state.get("ExitCode", 0),
+        status=state.get("Error", ""),
+        ports=tuple(
+            Published(int(port.partition("/")[0]), int(place["HostPort"]), place["HostIp"])
+            for port, places in published.items()
+            if port.endswith("/tcp")
+            for place in places or []
+        ),
+    )
+
+
+def image(entry: Mapping[str, Any]) -> Image:
+    """An image out of GET /images/NAME/json."""
+    return Image(
+        entry["Id"], tuple(entry.get("RepoTags") or ()), entry.get("Size", 0), entry.get("Config") or {}
+    )

@@ -1,0 +1,90 @@
+"""`devbox build`: the app image, on the host's daemon, from the local Dockerfile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from devbox.cli import options
+from devbox.cli.console import Console, human_size
+from devbox.errors import UsageError
+
+if TYPE_CHECKING:
+    from devbox.image.build import Plan, Result
+    from devbox.ports.daemon import Daemon
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def build(
+    ctx: typer.Context,
+    no_cache: bool = typer.Option(False, "--no-cache", help="Run every step again."),
+    pull: bool = typer.Option(False, "--pull", help="Ask the registry for newer base images."),
+    target: str = typer.Option("", metavar="STAGE", help="Build this stage."),
+    build_arg: list[str] = typer.Option([], metavar="NAME=VALUE", help="A build argument."),
+    show_context: bool = typer.Option(False, "--show-context", help="List what would be sent, and stop."),
+) -> None:
+    """Build the app image on the host from the local Dockerfile."""
+    from devbox import wiring
+    from devbox.image.build import plan, with_overrides
+
+    run = options.of(ctx)
+    config = with_overrides(run.load(), target=target, args=_pairs(build_arg))
+    wanted = plan(config, no_cache=no_cache, pull=pull)
+    if show_context:
+        _show(run.console, wanted)
+        return
+    with wiring.open_daemon(config) as daemon:
+        result = build_image(run.console, daemon, wanted)
+    data = {"image": result.image, "tag": result.tag, "sent": result.sent, "cached": result.cached}
+    run.console.finish("build.built", f"{result.tag} {result.image}", data)
+
+
+def build_image(console: Console, daemon: Daemon, wanted: Plan) -> Result:
+    """Build and say how it went; also the first part of `devbox up`."""
+    from devbox.cli.building import watched
+    from devbox.image.analyse import summary
+    from devbox.image.build import build as build_it
+
+    whole = summary(wanted.context.entries())
+    sizes = f"{whole.files} files, {human_size(whole.total)}"
+    console.say(f"building {wanted.request.tag} from {wanted.dockerfile.name} ({sizes} of context)")
+    if whole.heavy:
+        console.warn(f"the build context is {human_size(whole.total)}; see devbox build --show-context")
+    with watched(console) as emit:
+        result = build_it(daemon, wanted, emit)
+    console.say(
+        f"built {result.tag}: {result.steps} steps, {result.cached} cached, {human_size(result.sent)} sent",
+        "green",
+    )
+    return result
+
+
+def _show(console: Console, wanted: Plan) -> None:
+    from devbox.image.analyse import summary
+
+    entries = wanted.context.entries()
+    whole = summary(entries)
+    lines = [f"{entry.size:>12}  {entry.path}{'/' * (entry.kind.value == 'folder')}" for entry in entries]
+    lines.append(f"{whole.files} files, {human_size(whole.total)}; the largest:")
+    lines += [f"{human_size(entry.size):>12}  {entry.path}" for entry in whole.largest]
+    data = {
+        "files": whole.files,
+        "bytes": whole.total,
+        "largest": [{"path": entry.path, "bytes": entry.size} for entry in whole.largest],
+        "entries": [{"path": entry.path, "kind": entry.kind.value, "bytes": entry.size} for entry in entries],
+    }
+    console.result("\n".join(lines), data)
+    if whole.heavy:
+        console.warn(
+            f"the build context is {human_size(whole.total)}: name what is not needed in .dockerignore"
+        )
+
+
+def _pairs(arguments: list[str]) -> dict[str, str]:
+    for argument in arguments:
+        if "=" not in argument:
+            raise UsageError(f"--build-arg wants NAME=VALUE, found {argument!r}")
+    return dict(argument.split("=", 1) for argument in arguments)
