@@ -77,13 +77,17 @@ def ask_host(host: Host) -> Answer:
 
 def ask_image(images: Images, image: str) -> Python:
     """The interpreter of an image, from the image. `DevboxError` when it has none."""
+    why = ""
     for program in ("python3", "python"):
         try:
-            if found := _python(images.run_once(image, [program, "-c", _WHO])):
-                return found
+            said = images.run_once(image, [program, "-c", _WHO])
         except DevboxError as error:
-            last = error
-    raise DevboxError("has no Python that answers", where=image, why=str(last), next_steps=["devbox build"])
+            why = why or str(error)
+            continue
+        if found := _python(said):
+            return found
+        why = f"{program} said {said.strip()[:80]!r}"
+    raise DevboxError("has no Python that answers", where=image, why=why, next_steps=["devbox build"])
 
 
 def _python(text: str) -> Python | None:

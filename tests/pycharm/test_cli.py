@@ -1,0 +1,216 @@
+"""`devbox pycharm` as it is typed, with a host that does not answer (the other tests have one that does)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+YAML = (
+    'name: shop\nhost: dev@127.0.10.254\nservices:\n  web: {command: "python -m web", ports: ["80:8000"]}\n'
+)
+
+
+@dataclass
+class Desk:
+    """A project, a home with everything of its own, and the command line."""
+
+    project: Path
+    home: Path
+
+    def devbox(self, *words: str) -> subprocess.CompletedProcess[str]:
+        base = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TOP), "HOME": str(self.home)}
+        argv = [sys.executable, "-m", "devbox", "pycharm", *words]
+        return subprocess.run(argv, cwd=self.project, env=base, capture_output=True, text=True)
+
+    def ok(self, *words: str) -> str:
+        done = self.devbox(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def files(self, below: str = ".") -> dict[str, bytes]:
+        """Everything in the project, or somewhere below the home."""
+        top = self.project if below == "." else self.home / below
+        return {str(one.relative_to(top)): one.read_bytes() for one in top.rglob("*") if one.is_file()}
+
+    def ide(self, name: str = "PyCharm2024.1") -> Path:
+        folder = self.home / ".config/JetBrains" / name
+        (folder / "options").mkdir(parents=True)
+        return folder
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    project, home = tmp_path / "code", tmp_path / "home"
+    project.mkdir()
+    home.mkdir()
+    (project / "devbox.yaml").write_text(YAML)
+    (project / "Dockerfile.dev").write_text("FROM scratch\n")
+    return Desk(project, home)
+
+
+def test_it_writes_says_what_is_missing_and_changes_nothing_the_second_time(desk: Desk) -> None:
+    out = desk.ok()
+    assert "written     " in out
+    assert "note: the host was not asked: dev@127.0.10.254" in out
+    assert "PyCharm will ask: whether to trust the SSH host key" in out
+    first = desk.files()
+    assert {".idea/deployment.xml", ".idea/shop.iml", ".run/devbox service web.run.xml"} <= set(first)
+    assert ".idea/misc.xml" not in first  # no interpreter is known, so none is named
+    second = desk.ok()
+    assert "written" not in second
+    assert "merged" not in second
+    assert desk.files() == first
+
+
+def test_upload_on_and_off(desk: Desk) -> None:
+    desk.ok()
+    off = desk.files()
+    desk.ok("--upload")
+    assert b'autoUpload="Always"' in desk.files()[".idea/deployment.xml"]
+    desk.ok()
+    assert desk.files() == off
+
+
+def test_uninstall_gives_back_the_start(desk: Desk) -> None:
+    ide = desk.ide()
+    (desk.project / ".idea").mkdir()
+    workspace, misc = (
+        b"<project malformed",
+        b'<project version="4">\n  <component name="Black" />\n</project>\n',
+    )
+    (desk.project / ".idea/workspace.xml").write_bytes(workspace)
+    (desk.project / ".idea/misc.xml").write_bytes(misc)
+    servers = b'<application>\n  <component name="RemoteServers" />\n</application>'
+    (ide / "options/remote-servers.xml").write_bytes(servers)
+    before = desk.files(), desk.files(".config")
+    out = desk.ok("--install")
+    assert "merged      " in out
+    assert "the files before are in " in out
+    backups = [data for name, data in desk.files(".local").items() if "/backups/" in name]
+    assert servers in backups
+    assert b"DockerTcpConnectionConfigurator" in (ide / "options/remote-servers.xml").read_bytes()
+    assert (desk.project / ".idea/workspace.xml").read_bytes() == workspace
+    desk.ok("--uninstall")
+    assert (desk.files(), desk.files(".config")) == before
+
+
+def test_a_malformed_file_is_named_and_left_alone(desk: Desk) -> None:
+    (desk.project / ".idea").mkdir()
+    broken = b"<project><component></project>"
+    (desk.project / ".idea/deployment.xml").write_bytes(broken)
+    out = desk.ok()
+    assert f"left alone  {desk.project}/.idea/deployment.xml" in out
+    assert "mismatched tag" in out
+    assert (desk.project / ".idea/deployment.xml").read_bytes() == broken
+    assert (desk.project / ".idea/webServers.xml").exists()
+
+
+def test_a_running_ide_is_refused_before_anything_is_written(desk: Desk) -> None:
+    ide = desk.ide()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        (ide / ".lock").write_text(str(process.pid))
+        done = desk.devbox("--install")
+        process.communicate(b"\n")
+    assert done.returncode == 1
+    assert "PyCharm2024.1 is running" in done.stderr
+    assert "next: close PyCharm and try again" in done.stderr
+    assert not (desk.project / ".idea").exists()
+    assert list((ide / "options").iterdir()) == []
+
+
+def test_no_ide_and_a_community_edition_say_so(desk: Desk) -> None:
+    done = desk.devbox("--install")
+    assert (done.returncode, "no PyCharm has been started here yet" in done.stderr) == (1, True)
+    desk.ide("PyCharmCE2024.1")
+    assert "has no remote interpreters" in desk.devbox("--install").stderr
+
+
+def test_the_archive_needs_settings_or_fresh(desk: Desk) -> None:
+    target = desk.home / "settings.zip"
+    done = desk.devbox("--zip", str(target))
+    assert done.returncode == 1
+    assert "--fresh" in done.stderr
+    assert not target.exists()
+    assert "the import replaces whole files" in done.stderr
+    desk.ok("--zip", str(target), "--fresh")
+    with zipfile.ZipFile(target) as archive:
+        assert archive.namelist()[0] == "IntelliJ IDEA Global Settings"
+        assert archive.read("IntelliJ IDEA Global Settings") == b""
+        assert "options/remote-servers.xml" in archive.namelist()
+
+
+def test_the_archive_carries_the_users_own_settings(desk: Desk) -> None:
+    own = '<remote-server name="mine" type="docker"><configuration /></remote-server>'
+    component = f'<component name="RemoteServers">{own}</component>'
+    file = desk.ide() / "options/remote-servers.xml"
+    file.write_text(f"<application>{component}</application>")
+    target = desk.home / "settings.zip"
+    assert "The import replaces whole files" in desk.ok("--zip", str(target))
+    with zipfile.ZipFile(target) as archive:
+        merged = archive.read("options/remote-servers.xml").decode()
+    assert own in merged
+    assert 'name="shop@127.0.10.254"' in merged
+    assert file.read_text() == f"<application>{component}</application>"
+
+
+def test_check_says_what_is_stale(desk: Desk) -> None:
+    done = desk.devbox("--check")
+    assert done.returncode == 1
+    assert "missing" in done.stderr
+    desk.ok()
+    done = desk.devbox("--check")
+    assert done.stdout.startswith("stale: certificates")
+    (desk.project / "devbox.yaml").write_text(YAML + "build: {image: other}\n")
+    done = desk.devbox("--check", "--json")
+    checks = json.loads(done.stdout)["checks"]
+    stale = {name for name, verdict in checks.items() if verdict == "failed"}
+    assert {".run/devbox build.run.xml", ".run/devbox image.run.xml"} <= stale
+    assert checks[".idea/deployment.xml"] == "ok"
+
+
+def test_json_is_one_document(desk: Desk) -> None:
+    data = json.loads(desk.ok("--json"))
+    assert {entry["did"] for entry in data["files"]} == {"written"}
+    assert any("not asked" in note for note in data["notes"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--pycharm", "new"], "is not a version of PyCharm"),
+        (["--install", "--check"], "exclude each other"),
+    ],
+)
+def test_usage(desk: Desk, words: list[str], said: str) -> None:
+    done = desk.devbox(*words)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(desk: Desk) -> None:
+    (desk.project / ".idea").write_text("a file where a folder should be")
+    done = desk.devbox()
+    assert done.returncode == 0
+    assert "left alone  " in done.stdout
+    assert "Not a directory" in done.stdout
+
+
+def test_edited_files_are_kept_and_force_takes_ours(desk: Desk) -> None:
+    desk.ok()
+    path = desk.project / ".run/devbox image.run.xml"
+    path.write_text(path.read_text().replace("shop-pycharm", "my-name"))
+    desk.ok()
+    assert "my-name" in path.read_text()
+    (desk.project / "devbox.yaml").write_text(YAML + "build: {image: other}\n")
+    assert "was edited since" in desk.ok()
+    assert "my-name" in path.read_text()
+    desk.ok("--force")
+    assert "other:latest" in path.read_text()

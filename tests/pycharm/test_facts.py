@@ -1,0 +1,123 @@
+"""Finding out: from the project's folder, and from an image that answers for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from devbox.config.load import load
+from devbox.config.model import Config
+from devbox.errors import DaemonError, DevboxError
+from devbox.pycharm.assemble import Here, assemble, debugging, gaps, questions, remarks
+from devbox.pycharm.facts import Answer, ask_image, look
+from devbox.pycharm.model import Facts, Python, Ssh
+
+YAML = """\
+name: shop
+host: dev@10.0.0.200
+sync: [{local: ., ignore: [/data/raw]}]
+services:
+  api: {command: "uvicorn api.main:app", ports: ["8000:8000"], environment: {DB_PASSWORD: x}}
+  cron: {command: "./run.sh"}
+  cache: {image: "redis:7"}
+"""
+
+
+@dataclass
+class Machine:
+    """A daemon of images that knows what each program prints in each image."""
+
+    says: dict[tuple[str, str], str]
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def run_once(self, image: str, command: Sequence[str]) -> str:
+        self.asked.append((image, command[0]))
+        if (image, command[0]) not in self.says:
+            raise DaemonError(f"{command[0]} is not in {image}")
+        return self.says[image, command[0]]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    (tmp_path / "devbox.yaml").write_text(YAML)
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api/main.py").write_text("from fastapi import FastAPI\napp = FastAPI()\n")
+    (tmp_path / ".gitignore").write_text(".venv/\n*.log\n")
+    (tmp_path / "tests").mkdir()
+    return load(tmp_path / "devbox.yaml")
+
+
+def facts(config: Config, answer: Answer) -> Facts:
+    here = Here(Ssh("dev", "10.0.0.200"), "/certs", "/home/me")
+    return assemble(config, look(config), answer, here)
+
+
+def test_the_image_says_where_its_python_is() -> None:
+    machine = Machine({("a", "python3"): 'noise\n["/usr/local/bin/python3", "3.12.3"]\n'})
+    assert ask_image(machine, "a") == Python("/usr/local/bin/python3", "3.12.3")
+    older = Machine({("a", "python"): '["/opt/python", "3.8.1"]'})
+    assert ask_image(older, "a") == Python("/opt/python", "3.8.1")
+    assert older.asked == [("a", "python3"), ("a", "python")]
+
+
+@pytest.mark.parametrize("said", ["", "Python 3.12", '["relative", "3.1.1"]', '["/x", "three"]', "[1]", "{}"])
+def test_an_image_that_does_not_answer_is_not_guessed_at(said: str) -> None:
+    with pytest.raises(DevboxError, match="has no Python that answers"):
+        ask_image(Machine({("a", "python3"): said, ("a", "python"): said}), "a")
+
+
+def test_the_project_says_the_rest(config: Config) -> None:
+    found = facts(config, Answer("/srv/dev", "1000:1000", Python("/usr/bin/python3", "3.11.2")))
+    assert [app.name for app in found.apps] == ["api"]
+    assert found.apps[0].kind == "fastapi"
+    assert found.folders[0].remote == "/srv/dev/devbox/shop"
+    assert found.excluded.names[-2:] == (".venv", "*.log")
+    assert found.excluded.folders == ("data/raw",)
+    assert (found.tests, found.iml, found.build, found.compose_file) == ("tests", ".idea/shop.iml", None, "")
+
+
+def test_an_existing_module_is_taken(config: Config) -> None:
+    idea = Path(config.root) / ".idea"
+    idea.mkdir()
+    path = "$PROJECT_DIR$/.idea/cheetah.iml"
+    (idea / "modules.xml").write_text(f'<module fileurl="file://{path}" filepath="{path}" />')
+    assert facts(config, Answer()).module == "cheetah"
+
+
+def test_what_is_missing_is_said(config: Config) -> None:
+    nothing = facts(config, Answer())
+    said = list(gaps(config, look(config), Answer(), nothing))
+    assert [line.partition(":")[0] for line in said] == [
+        "the host was not reached",
+        "no SSH interpreter",
+        "the project has no interpreter yet",
+        "service api",
+        "service cron",
+    ]
+    assert "DB_PASSWORD" in said[3]
+    known = Answer("/home/dev", "1:1", Python("/p", "3.1.1"), Python("/q", "3.2.2"))
+    assert [line.partition(":")[0] for line in gaps(config, look(config), known, facts(config, known))] == [
+        "service api",
+        "service cron",
+    ]
+    assert any("experimental" in line for line in remarks(facts(config, known)))
+
+
+def test_what_the_ide_asks_and_how_to_debug(config: Config) -> None:
+    found = facts(config, Answer())
+    assert "host key of 10.0.0.200" in next(questions(found))
+    line, tunnel = debugging(found)
+    assert line.startswith("import pydevd_pycharm; pydevd_pycharm.settrace('172.17.0.1', port=5678")
+    assert tunnel == "ssh -N -R 172.17.0.1:5678:127.0.0.1:5678 dev@10.0.0.200"
+
+
+def test_ids_are_the_same_for_everybody_and_differ_by_host_and_project(config: Config) -> None:
+    from dataclasses import replace
+
+    one = facts(config, Answer())
+    assert one.identifier("x") == replace(one, root="/elsewhere", host="other@10.0.0.200").identifier("x")
+    ids = {each.identifier("x") for each in (one, replace(one, host="b"), replace(one, project="p"))}
+    assert len({*ids, one.identifier("y")}) == 4
