@@ -6,7 +6,6 @@ Everything is imported when it is asked for, so that a command pays only for wha
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 

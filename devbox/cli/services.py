@@ -1,0 +1,168 @@
+"""`devbox down|ps|logs|exec|shell|run|forward`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import typer
+
+from devbox.cli import options, project
+from devbox.cli.following import Follower, Printer
+from devbox.cli.terminal import connect, is_terminal
+from devbox.ports.daemon import Container, Daemon, ExecSpec
+from devbox.ports.host import Host
+from devbox.services import model, plan, running
+from devbox.services.forwarding import Forwarder
+
+_PASS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+_SHELL = "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi"
+
+down_app = typer.Typer(rich_markup_mode=None)
+ps_app = typer.Typer(rich_markup_mode=None)
+logs_app = typer.Typer(rich_markup_mode=None)
+exec_app = typer.Typer(rich_markup_mode=None)
+shell_app = typer.Typer(rich_markup_mode=None)
+run_app = typer.Typer(rich_markup_mode=None)
+forward_app = typer.Typer(rich_markup_mode=None)
+
+
+@down_app.command()
+def down(
+    ctx: typer.Context,
+    volumes: bool = typer.Option(False, "--volumes", help="Also remove this project's named volumes."),
+) -> None:
+    """Stop and remove this project's containers, network and forwarding; the synced code stays."""
+    run = options.of(ctx)
+    with project.opened(run) as live:
+        ended = project.forward_state(live.config).end_owner()
+        removed = live.services.down(volumes)
+    text = f"removed {', '.join(removed)}" if removed else "nothing was running"
+    run.console.result(text, {"removed": removed, "forwarding_ended": ended})
+
+
+@ps_app.command()
+def ps(ctx: typer.Context) -> None:
+    """Show this project's containers and where their ports answer here."""
+    run = options.of(ctx)
+    with project.opened(run) as live:
+        rows = live.services.rows(project.forward_state(live.config).addresses())
+    header = ("SERVICE", "STATE", "IMAGE", "ADDRESS")
+    cells = [
+        (
+            row.service,
+            f"{row.state} ({row.health})" if row.health else row.state,
+            row.image,
+            " ".join(row.addresses),
+        )
+        for row in rows
+    ]
+    text = run.console.table(header, cells) if rows else "no containers: devbox up"
+    run.console.result(text, [asdict(row) for row in rows])
+
+
+@logs_app.command()
+def logs(
+    ctx: typer.Context,
+    service: list[str] = typer.Argument(None, help="These services only."),
+    follow: bool = typer.Option(False, "--follow", "-f", help="Stay and follow, across restarts."),
+    tail: int = typer.Option(200, "--tail", "-n", min=0, help="This many lines of the past, per service."),
+) -> None:
+    """Show what the services said, or follow what they say."""
+    run = options.of(ctx)
+    with project.opened(run) as live:
+        names = service or [one.name for one in live.config.services]
+        for name in service or []:
+            if live.config.service(name) is None:
+                live.services.running(name)
+        printer = Printer(run.console, names, names=len(names) > 1)
+
+        def find() -> list[Container]:
+            mine = live.daemon.containers(live.services.labels)
+            return [one for one in mine if model.service_of(one) in names and model.ONE_OFF not in one.labels]
+
+        if follow:
+            Follower(live.daemon, find, printer).run(threading.Event(), tail)
+            return
+        for container in sorted(find(), key=model.service_of):
+            with live.daemon.logs(container.id, tail=tail) as pieces:
+                printer.pieces(model.service_of(container), pieces)
+
+
+@exec_app.command(context_settings=_PASS)
+def exec_(
+    ctx: typer.Context,
+    service: str = typer.Argument(help="The service to run it in."),
+    command: list[str] = typer.Argument(help="The command and its arguments."),
+) -> None:
+    """Run a command in a running service; its exit code is ours."""
+    _execute(options.of(ctx), service, tuple(command), is_terminal())
+
+
+@shell_app.command()
+def shell(ctx: typer.Context, service: str = typer.Argument(help="The service to open it in.")) -> None:
+    """Open a shell in a running service: bash where there is one, else sh."""
+    _execute(options.of(ctx), service, ("sh", "-c", _SHELL), is_terminal())
+
+
+def _execute(run: options.Options, service: str, command: tuple[str, ...], tty: bool) -> None:
+    with project.opened(run) as live:
+        container = live.services.running(service)
+        environment = {"TERM": os.environ.get("TERM", "xterm")} if tty else {}
+        spec = ExecSpec(command, environment=environment, tty=tty, stdin=True)
+        attached = live.daemon.exec(container.id, spec)
+        try:
+            code = connect(attached, tty)
+        finally:
+            attached.close()
+    raise typer.Exit(code)
+
+
+@run_app.command(context_settings=_PASS)
+def run_one_off(
+    ctx: typer.Context, command: list[str] = typer.Argument(help="The command and its arguments, after --.")
+) -> None:
+    """Run a command in a container of its own, with the same mounts and network; gone at its end."""
+    run = options.of(ctx)
+    with project.opened(run) as live:
+        who = running.account(live.host)
+        around = running.surroundings(live.config, live.daemon, who, [plan.app_service()], model.Extra())
+        name = f"{live.config.name}-run-{secrets.token_hex(4)}"
+        tty = is_terminal()
+        spec = plan.one_off(live.config, around, command, name, tty)
+        live.services.prepare_mounts([spec], who)
+        created = live.daemon.create(spec)
+        try:
+            attached = live.daemon.attach(created, tty)
+            live.daemon.start(created)
+            code = connect(attached, tty)
+        finally:
+            live.daemon.remove(created)
+    raise typer.Exit(code)
+
+
+@forward_app.command()
+def forward(ctx: typer.Context) -> None:
+    """Forward the services' ports to this machine and stay (`devbox up` does it in the background)."""
+    run = options.of(ctx)
+    config = project.require_host(run.load())
+    state = project.forward_state(config)
+    state.claim()
+    stop = threading.Event()
+
+    @contextmanager
+    def connect_again() -> Iterator[tuple[Host, Daemon]]:
+        with project.opened(run) as live:
+            yield live.host, live.daemon
+
+    previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        Forwarder(config, connect_again, state, run.console.event).run(stop)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        state.release()

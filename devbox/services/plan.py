@@ -1,0 +1,231 @@
+"""From devbox.yaml to container specs, and from what runs to what has to be done. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import PurePosixPath
+
+from devbox.config.model import Config, Service
+from devbox.errors import ConfigError
+from devbox.ports.daemon import Container, ContainerSpec, Mount, Probe, Published
+from devbox.services import model
+from devbox.services.model import Account, Extra, PortWish, Wanted
+
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_DANGERS = ("docker.sock", "privileged", "host-network", "host-root")
+_RESTARTS = ("no", "on-failure", "unless-stopped", "always")
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What `up` has to do, in this order."""
+
+    keep: tuple[Wanted, ...]
+    create: tuple[Wanted, ...]
+    replace: tuple[Wanted, ...]
+    start: tuple[Wanted, ...]
+    orphans: tuple[Container, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What specs depend on besides the config. `files` are the variables of each service's env_file."""
+
+    account: Account
+    images: Mapping[str, str]
+    files: Mapping[str, Mapping[str, str]]
+    extra: Extra = field(default_factory=Extra)
+
+
+def chosen(config: Config, names: Sequence[str], profiles: Sequence[str]) -> list[Service]:
+    """The services to run, dependencies before dependents; all without profiles when no name is given."""
+    for name in names:
+        if config.service(name) is None:
+            known = ", ".join(service.name for service in config.services) or "none"
+            raise ConfigError(f"no service is called {name}", where=config.file, why=f"there are: {known}")
+    active = [one for one in config.services if not one.profiles or set(one.profiles) & set(profiles)]
+    wanted = [service for service in config.services if service.name in names] if names else active
+    done: dict[str, Service] = {}
+    for service in wanted:
+        _visit(config, service, done, ())
+    return list(done.values())
+
+
+def _visit(config: Config, service: Service, done: dict[str, Service], path: tuple[str, ...]) -> None:
+    if service.name in path:
+        circle = " -> ".join([*path[path.index(service.name) :], service.name])
+        raise ConfigError("services wait for each other in a circle", where=config.file, why=circle)
+    if service.name in done:
+        return
+    for name in service.depends_on:
+        other = config.service(name)
+        if other is None:
+            raise ConfigError(
+                f"service {service.name} depends on {name}, which is not there", where=config.file
+            )
+        _visit(config, other, done, (*path, service.name))
+    done[service.name] = service
+
+
+def wanted(config: Config, service: Service, around: Surroundings) -> Wanted:
+    """The container that this service shall be."""
+    _refuse_unknown(config, service)
+    spec = ContainerSpec(
+        name=model.container_name(config, service.name),
+        image=service.image or config.image,
+        command=_words(service.command),
+        environment=_environment(service, around),
+        mounts=_mounts(config, service, around),
+        ports=tuple(Published(PortWish.parse(text).container) for text in service.ports),
+        user=service.user or around.account.user,
+        working_dir=service.working_dir or _working_dir(config, service),
+        network="host" if "host-network" in service.allow else model.network_name(config),
+        aliases=(service.name,),
+        restart=service.restart,
+        health=_probe(service),
+        memory=_bytes(config, service),
+        cpus=service.cpus,
+        privileged="privileged" in service.allow,
+        labels={**model.labels_of(config), model.SERVICE: service.name},
+    )
+    mark = _fingerprint(spec, around.images.get(spec.image, ""))
+    local = ",".join(f"{wish.local}:{wish.container}" for wish in map(PortWish.parse, service.ports))
+    return Wanted(service, replace(spec, labels={**spec.labels, model.SPEC: mark, model.LOCAL_PORTS: local}))
+
+
+def app_service(command: Sequence[str] = ()) -> Service:
+    """A service of the app image with the code mounted, as `devbox run` needs it."""
+    return Service(name="run", command=tuple(command))
+
+
+def one_off(
+    config: Config, around: Surroundings, command: Sequence[str], name: str, tty: bool
+) -> ContainerSpec:
+    """A container for `devbox run`: the same image, mounts and network; whoever runs it removes it."""
+    base = wanted(config, app_service(command), around).spec
+    labels = {**model.labels_of(config), model.ONE_OFF: "yes"}
+    return replace(base, name=name, labels=labels, aliases=(), tty=tty, stdin=True)
+
+
+def steps(want: Sequence[Wanted], have: Iterable[Container], all_services: Iterable[str]) -> Steps:
+    """What to keep, create, replace, start again; orphans are of services that are no longer there."""
+    mine = [one for one in have if model.ONE_OFF not in one.labels]
+    by_service = {model.service_of(one): one for one in mine}
+    known = set(all_services)
+    keep, create, again, start = [], [], [], []
+    for one in want:
+        found = by_service.get(one.service.name)
+        if found is None:
+            create.append(one)
+        elif found.labels.get(model.SPEC) != one.spec.labels[model.SPEC]:
+            again.append(one)
+        elif not found.running:
+            start.append(one)
+        else:
+            keep.append(one)
+    orphans = tuple(one for one in mine if model.service_of(one) not in known)
+    return Steps(tuple(keep), tuple(create), tuple(again), tuple(start), orphans)
+
+
+def volumes(specs: Iterable[ContainerSpec]) -> list[str]:
+    """The named volumes that these containers need."""
+    return sorted({mount.source for spec in specs for mount in spec.mounts if mount.volume})
+
+
+def host_folders(specs: Iterable[ContainerSpec], account: Account) -> list[str]:
+    """Folders below ~/devbox that services name as `~/devbox/…`: made for them, owned by the SSH user."""
+    own = str(PurePosixPath(account.home) / "devbox") + "/"
+    found = {mount.source for spec in specs for mount in spec.mounts if not mount.volume}
+    return sorted(source for source in found if source.startswith(own))
+
+
+def _refuse_unknown(config: Config, service: Service) -> None:
+    where = f"{config.file}: services.{service.name}"
+    for word in service.allow:
+        if word not in _DANGERS:
+            raise ConfigError(
+                f"allow does not know {word!r}", where=where, why=f"it knows {', '.join(_DANGERS)}"
+            )
+    if service.restart not in _RESTARTS:
+        raise ConfigError(f"restart: {service.restart} is not one of {', '.join(_RESTARTS)}", where=where)
+
+
+def _words(command: str | tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(command, str):
+        return ("sh", "-c", command) if command else ()
+    return command
+
+
+def _environment(service: Service, around: Surroundings) -> dict[str, str]:
+    # The SSH user's uid is nobody in most images: without a HOME that it can write to, many tools give up.
+    extra = around.extra.environment if service.mount else {}
+    return {"HOME": "/tmp", **around.files.get(service.name, {}), **extra, **service.environment}
+
+
+def _working_dir(config: Config, service: Service) -> str:
+    return config.sync[0].container if config.sync and service.mount and not service.image else ""
+
+
+def _mounts(config: Config, service: Service, around: Surroundings) -> tuple[Mount, ...]:
+    code: list[Mount] = []
+    if service.mount:
+        code = [Mount(one.container, around.account.absolute(one.remote)) for one in config.sync]
+        code += around.extra.mounts
+    return (*code, *(_volume(config, service, text, around.account) for text in service.volumes))
+
+
+def _volume(config: Config, service: Service, text: str, account: Account) -> Mount:
+    where = f"{config.file}: services.{service.name}.volumes"
+    source, _, rest = text.partition(":")
+    target, _, mode = rest.partition(":")
+    if not target.startswith("/") or mode not in ("", "ro", "rw"):
+        raise ConfigError(f"wants NAME:/path or ./local:/path, found {text!r}", where=where)
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", source):
+        return Mount(target, f"{config.name}_{source}", volume=True, read_only=mode == "ro")
+    return Mount(target, _on_host(config, service, source, where, account), read_only=mode == "ro")
+
+
+def _on_host(config: Config, service: Service, source: str, where: str, account: Account) -> str:
+    """The path on the host of a mount: synced, or below ~/devbox, or allowed by name."""
+    if source.startswith("~/devbox/"):
+        return account.absolute(source)
+    if source.endswith("/docker.sock") and "docker.sock" in service.allow:
+        return source
+    if source.startswith("/") and "host-root" in service.allow:
+        return source
+    path = PurePosixPath(source)
+    for mapping in config.sync:
+        local = PurePosixPath(mapping.local)
+        if not path.is_absolute() and ".." not in path.parts and path.is_relative_to(local):
+            return str(PurePosixPath(account.absolute(mapping.remote)) / path.relative_to(local))
+    need = "docker.sock" if source.endswith("/docker.sock") else "host-root"
+    why = f"allow: [{need}] if it is meant" if source.startswith("/") else "no sync mapping holds it"
+    raise ConfigError(f"{source} is not on the host", where=where, why=why)
+
+
+def _probe(service: Service) -> Probe | None:
+    health = service.health
+    if health is None:
+        return None
+    words = ("CMD-SHELL", health.command) if isinstance(health.command, str) else ("CMD", *health.command)
+    return Probe(words, health.interval, health.timeout, int(health.retries), health.start_period)
+
+
+def _bytes(config: Config, service: Service) -> int:
+    if not service.memory:
+        return 0
+    found = re.fullmatch(r"(\d+)([bkmg]?)b?", service.memory.lower())
+    if not found:
+        where = f"{config.file}: services.{service.name}"
+        raise ConfigError(f"memory wants a size such as 512m, found {service.memory!r}", where=where)
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _fingerprint(spec: ContainerSpec, image_id: str) -> str:
+    """Changes when the container would be another one: its spec, or the image behind the tag."""
+    text = json.dumps([asdict(spec), image_id], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,236 @@
+"""Doing what the plan says on the daemon: up, down, ps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from devbox.config.model import Config, Service
+from devbox.errors import ConfigError, DaemonError
+from devbox.ports.daemon import Container, ContainerSpec, Daemon
+from devbox.ports.events import Emit, Event
+from devbox.ports.host import Finished, Host, Line, Script, Stream
+from devbox.services import envfile, model, plan
+from devbox.services.model import Account, Extra, Row, Wanted
+
+_POLL = 0.2
+_SETTLE = 1.0
+_LAST_LINES = 20
+_ACCOUNT = 'printf "%s\\n%s\\n%s\\n" "$(id -u)" "$(id -g)" "$HOME"'
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What `up` came to: how many containers were made new, replaced, started again, kept."""
+
+    created: tuple[str, ...]
+    replaced: tuple[str, ...]
+    restarted: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def account(host: Host) -> Account:
+    """Who the SSH user is on the host; one round trip."""
+    uid, gid, home = _say(host, _ACCOUNT)[:3]
+    return Account(int(uid), int(gid), home)
+
+
+def surroundings(
+    config: Config, daemon: Daemon, who: Account, services: Sequence[Service], extra: Extra
+) -> plan.Surroundings:
+    """What specs depend on: images (missing ones are pulled, the app's must be built) and variables."""
+    images = {}
+    for name in sorted({service.image or config.image for service in services}):
+        images[name] = _image(config, daemon, name)
+    files = {service.name: envfile.variables(config, service) for service in services}
+    return plan.Surroundings(who, images, files, extra)
+
+
+def _image(config: Config, daemon: Daemon, name: str) -> str:
+    found = daemon.image(name)
+    if found is None and name == config.image:
+        raise DaemonError(f"the app image {name} is not on the host", next_steps=["devbox build"])
+    if found is None:
+        daemon.pull(name, lambda _: None)
+        found = daemon.image(name)
+    return found.id if found else ""
+
+
+class Services:
+    """A project's containers on one daemon."""
+
+    def __init__(self, config: Config, host: Host, daemon: Daemon, emit: Emit) -> None:
+        self.config, self.host, self.daemon, self.emit = config, host, daemon, emit
+        self.labels = model.labels_of(config)
+
+    def up(self, names: Sequence[str], profiles: Sequence[str], extra: Extra) -> Started:
+        """Bring the services to what the config says; only what changed is made anew.
+
+        Raises `ConfigError` for what cannot be meant, `DaemonError` with a service's last lines when it ends
+        or gets unhealthy at once.
+        """
+        if not self.config.services:
+            raise ConfigError("there are no services to run", where=self.config.file, next_steps=[_EXAMPLE])
+        services = plan.chosen(self.config, names, profiles)
+        who = account(self.host)
+        around = surroundings(self.config, self.daemon, who, services, extra)
+        want = [plan.wanted(self.config, service, around) for service in services]
+        self.prepare_mounts([one.spec for one in want], who)
+        known = [service.name for service in self.config.services]
+        steps = plan.steps(want, self.daemon.containers(self.labels), known)
+        for orphan in steps.orphans:
+            self._remove(orphan)
+        fresh = {one.service.name for one in (*steps.create, *steps.replace, *steps.start)}
+        for one in want:
+            if one.service.name in fresh:
+                self._await(one.service.depends_on)
+                self._begin(one, steps)
+        self._settle([one for one in want if one.service.name in fresh])
+        groups = (steps.create, steps.replace, steps.start, steps.keep)
+        return Started(*(tuple(one.service.name for one in group) for group in groups))
+
+    def prepare_mounts(self, specs: Sequence[ContainerSpec], who: Account) -> None:
+        """Network, volumes, folders; a synced folder that is missing is an error before anything starts."""
+        self.daemon.ensure_network(model.network_name(self.config), self.labels)
+        for name in plan.volumes(specs):
+            self.daemon.ensure_volume(name, self.labels)
+        synced = {who.absolute(mapping.remote) for mapping in self.config.sync}
+        needed = synced & {mount.source for spec in specs for mount in spec.mounts}
+        own = [folder for folder in plan.host_folders(specs, who) if folder not in synced]
+        lines = [f"mkdir -p -- {_quote(folder)}" for folder in own]
+        lines += [f"[ -d {_quote(folder)} ] || echo {_quote(folder)}" for folder in sorted(needed)]
+        missing = _say(self.host, "\n".join(lines)) if lines else []
+        if missing:
+            raise DaemonError(
+                f"{missing[0]} is not on the host, so it cannot be mounted",
+                where=str(self.host.address),
+                next_steps=["devbox sync"],
+            )
+
+    def _begin(self, one: Wanted, steps: plan.Steps) -> None:
+        name = one.service.name
+        if one in steps.start:
+            self.daemon.start(one.spec.name)
+            self._tell("services.started", f"{name}: started again", service=name)
+            return
+        replacing = one in steps.replace
+        if replacing:
+            self.daemon.stop(one.spec.name)
+        self.daemon.remove(one.spec.name)
+        self.daemon.start(self.daemon.create(one.spec))
+        word = "replaced" if replacing else "created"
+        self._tell(f"services.{word}", f"{name}: {word}", service=name, container=one.spec.name)
+
+    def _await(self, names: Sequence[str]) -> None:
+        """Wait until services that another one depends on run, and are healthy where they can say so."""
+        for name in names:
+            service = self.config.service(name)
+            if service is not None and service.health is not None:
+                self._healthy(service)
+
+    def _healthy(self, service: Service) -> None:
+        health = service.health
+        assert health is not None
+        patience = health.start_period + (health.interval + health.timeout) * (health.retries + 1)
+        deadline = time.monotonic() + patience
+        while True:
+            container = self.daemon.container(model.container_name(self.config, service.name))
+            if container is None or not container.running:
+                raise self._died(service.name, container)
+            if container.health == "healthy":
+                self._tell("services.healthy", f"{service.name}: healthy", service=service.name)
+                return
+            if container.health == "unhealthy" or time.monotonic() > deadline:
+                raise self._died(service.name, container)
+            time.sleep(_POLL)
+
+    def _settle(self, fresh: Sequence[Wanted]) -> None:
+        """A service that ends in its first second never worked: say so now, with its last words."""
+        deadline = time.monotonic() + _SETTLE
+        plain = [one for one in fresh if one.service.health is None]
+        while plain and time.monotonic() < deadline:
+            for one in plain:
+                container = self.daemon.container(one.spec.name)
+                failed = container is not None and container.state in ("exited", "dead", "restarting")
+                if failed and container and (container.exit_code or container.state == "restarting"):
+                    raise self._died(one.service.name, container)
+            time.sleep(_POLL)
+        for one in fresh:
+            if one.service.health is not None:
+                self._healthy(one.service)
+
+    def _died(self, service: str, container: Container | None) -> DaemonError:
+        lines = self.last_lines(container.name) if container else []
+        state = "is gone" if container is None else f"ended with exit code {container.exit_code}"
+        if container is not None and container.running:
+            state = f"does not get healthy ({container.health})"
+        why = (
+            "\n".join(["its last lines:", *(f"    {line}" for line in lines)]) if lines else "it said nothing"
+        )
+        return DaemonError(f"service {service} {state}", why=why, next_steps=[f"devbox logs {service}"])
+
+    def last_lines(self, container: str) -> list[str]:
+        """The last lines that a container wrote."""
+        with self.daemon.logs(container, tail=_LAST_LINES) as pieces:
+            text = b"".join(piece.data for piece in pieces).decode(errors="replace")
+        return text.rstrip().splitlines()
+
+    def down(self, volumes: bool = False) -> list[str]:
+        """Stop and remove this project's containers and network, and nothing else; what was removed."""
+        mine = self.daemon.containers(self.labels)
+        for container in mine:
+            self._remove(container)
+        self.daemon.remove_networks(self.labels)
+        if volumes:
+            self.daemon.remove_volumes(self.labels)
+        return [model.service_of(container) for container in mine]
+
+    def _remove(self, container: Container) -> None:
+        self.daemon.stop(container.id)
+        self.daemon.remove(container.id)
+        name = model.service_of(container)
+        self._tell("services.removed", f"{name}: removed", service=name)
+
+    def rows(self, addresses: Mapping[str, Sequence[str]]) -> list[Row]:
+        """The containers of the project, with the addresses at which their ports answer here."""
+        found = []
+        for one in self.daemon.containers(self.labels):
+            service = model.service_of(one)
+            here = tuple(addresses.get(service, ()))
+            found.append(Row(service, one.state, one.health, one.image, one.name, here))
+        return sorted(found, key=lambda row: row.service)
+
+    def running(self, service: str) -> Container:
+        """The running container of a service, or a `DaemonError` with the way out."""
+        if self.config.service(service) is None:
+            known = ", ".join(one.name for one in self.config.services) or "none"
+            raise ConfigError(
+                f"no service is called {service}", where=self.config.file, why=f"there are: {known}"
+            )
+        container = self.daemon.container(model.container_name(self.config, service))
+        if container is None or not container.running:
+            state = "does not run" if container is None else f"is {container.state}"
+            raise DaemonError(
+                f"service {service} {state}", next_steps=["devbox up", f"devbox logs {service}"]
+            )
+        return container
+
+    def _tell(self, kind: str, text: str, **data: object) -> None:
+        self.emit(Event(kind, text, data))
+
+
+_EXAMPLE = 'devbox.yaml: services: {web: {command: "python -m app", ports: ["8000:8000"]}}'
+
+
+def _say(host: Host, text: str) -> list[str]:
+    lines: list[Line] = []
+    for progress in host.run(Script(text)):
+        if isinstance(progress, Finished):
+            break
+        lines.append(progress)
+    return [line.text for line in lines if line.stream is Stream.OUT]
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
