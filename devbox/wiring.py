@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from devbox.adapters.docker.daemon import DockerDaemon
     from devbox.adapters.ssh.connection import Connection
     from devbox.config.model import Config
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from devbox.ports.daemon import Endpoint
     from devbox.ports.host import HostAddress
     from devbox.ports.probe import Probe
+    from devbox.ports.traces import SpoolSource
 
 
 def open_host(host: Config | str, ask: Ask | None = None) -> Connection:
@@ -91,3 +94,17 @@ def endpoint_of(config: Config) -> Endpoint:
     kind = EndpointKind(config.docker.endpoint.value)
     hostname = resolve(config.host).address.hostname
     return Endpoint(kind, hostname, config.docker.port, str(host_dir(config.host)))
+
+
+def local_spools(folder: Path) -> SpoolSource:
+    """The spans that processes of this machine left in a folder."""
+    from devbox.adapters.spools import LocalSpools
+
+    return LocalSpools(folder)
+
+
+def host_spools(host: Connection, config: Config) -> SpoolSource:
+    """The spans that the config's containers left on its host."""
+    from devbox.adapters.spools import HostSpools
+
+    return HostSpools(host, config.spool)

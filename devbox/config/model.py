@@ -121,6 +121,11 @@ class Config:
         """The app image's tag: as written, else `<name>-dev`."""
         return self.build.image or f"{self.name}-dev"
 
+    @property
+    def spool(self) -> str:
+        """The host's folder of this project's spans (`~/`: the SSH user's), mounted into traced containers."""
+        return f"~/.local/state/devbox/spool/{self.name}"
+
     def service(self, name: str) -> Service | None:
         """The service of that name, if there is one."""
         return next((service for service in self.services if service.name == name), None)
