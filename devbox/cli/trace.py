@@ -36,7 +36,7 @@ POLL_SECONDS = 0.5
 @app.command("ls")
 def list_traces(
     ctx: typer.Context,
-    spool: Path = _SPOOL,
+    spool: Path | None = _SPOOL,
     local: bool = _LOCAL,
     service: str = _SERVICE,
     errors: bool = typer.Option(False, "--errors", help="Only traces with errors."),
@@ -51,7 +51,7 @@ def list_traces(
 
 
 @app.command()
-def show(ctx: typer.Context, trace: str = _WHICH, spool: Path = _SPOOL, local: bool = _LOCAL) -> None:
+def show(ctx: typer.Context, trace: str = _WHICH, spool: Path | None = _SPOOL, local: bool = _LOCAL) -> None:
     """Show one trace as a waterfall over all its services."""
     run = options.of(ctx)
     with _collected(run, spool, local) as store:
@@ -62,7 +62,7 @@ def show(ctx: typer.Context, trace: str = _WHICH, spool: Path = _SPOOL, local: b
 @app.command()
 def slow(
     ctx: typer.Context,
-    spool: Path = _SPOOL,
+    spool: Path | None = _SPOOL,
     local: bool = _LOCAL,
     limit: int = typer.Option(20, "--limit", "-n", min=1, help="At most so many functions."),
 ) -> None:
@@ -77,7 +77,7 @@ def slow(
 
 
 @app.command("map")
-def service_map(ctx: typer.Context, spool: Path = _SPOOL, local: bool = _LOCAL) -> None:
+def service_map(ctx: typer.Context, spool: Path | None = _SPOOL, local: bool = _LOCAL) -> None:
     """Show which service calls which, how often, and how long it takes."""
     from devbox.traces.analyse import service_map as edges_of
 
@@ -88,7 +88,9 @@ def service_map(ctx: typer.Context, spool: Path = _SPOOL, local: bool = _LOCAL) 
 
 
 @app.command()
-def tail(ctx: typer.Context, spool: Path = _SPOOL, local: bool = _LOCAL, service: str = _SERVICE) -> None:
+def tail(
+    ctx: typer.Context, spool: Path | None = _SPOOL, local: bool = _LOCAL, service: str = _SERVICE
+) -> None:
     """Follow traces as they come, until Ctrl-C. With --json one line per trace."""
     from devbox.traces.ingest import collect
 
@@ -97,11 +99,11 @@ def tail(ctx: typer.Context, spool: Path = _SPOOL, local: bool = _LOCAL, service
         seen: dict[str, int] = {one.trace_id: one.spans for one in store.traces(1000, service)}
         while True:
             collect(source, store)
-            for one in reversed(store.traces(200, service)):
-                if seen.get(one.trace_id) != one.spans:
-                    seen[one.trace_id] = one.spans
-                    text = trace_rows(run.console, [one], header=False)
-                    run.console.event(Event("trace.seen", text, asdict(one)))
+            fresh = [one for one in store.traces(200, service) if seen.get(one.trace_id) != one.spans]
+            for one in reversed(fresh):
+                seen[one.trace_id] = one.spans
+                text = trace_rows(run.console, [one], header=False)
+                run.console.event(Event("trace.seen", text, asdict(one)))
             time.sleep(POLL_SECONDS)
 
 
@@ -110,8 +112,8 @@ def export(
     ctx: typer.Context,
     trace: str = typer.Argument("all", help="A trace's id, the beginning of one, `last` or `all`."),
     form: str = typer.Option("otlp", "--format", help="otlp (JSON) or perfetto (ui.perfetto.dev)."),
-    output: Path = typer.Option(None, "--output", "-o", metavar="FILE", help="Into a file."),
-    spool: Path = _SPOOL,
+    output: Path | None = typer.Option(None, "--output", "-o", metavar="FILE", help="Into a file."),
+    spool: Path | None = _SPOOL,
     local: bool = _LOCAL,
 ) -> None:
     """Write traces for other tools."""

@@ -123,7 +123,7 @@ class Config:
 
     @property
     def spool(self) -> str:
-        """The host's folder of this project's spans (`~/`: the SSH user's), mounted into traced containers."""
+        """The host's folder of this project's spans (`~/`: the SSH user's), mounted into containers."""
         return f"~/.local/state/devbox/spool/{self.name}"
 
     def service(self, name: str) -> Service | None:
