@@ -1,0 +1,139 @@
+"""`devbox trace` as a user runs it, over spools of real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.ssh.sshd import sshd
+from tests.traces.reading import ROOT, run
+
+SHOP = """
+import os, time
+@tracer.traced
+def slow(): time.sleep(0.03)
+@tracer.traced
+def broken(): raise ValueError("no such user")
+for name in ("order", "user"):
+    if os.fork() == 0:
+        tracer.configure(name)
+        with tracer.span(f"GET /{name}", kind=tracer.SERVER, parent=tracer.extract(
+            {"traceparent": "00-" + "ab" * 16 + "-" + ("11" if name == "user" else "22") * 8 + "-01"}
+        )):
+            slow()
+            try: broken()
+            except ValueError: pass
+        os._exit(0)
+    os.wait()
+"""
+
+
+def devbox(tmp_path: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    given = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(tmp_path / "state"), **env}
+    argv = [sys.executable, "-m", "devbox", "trace", *arguments]
+    return subprocess.run(argv, env=given, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    folder = tmp_path / "spool"
+    run(SHOP, folder)
+    return folder
+
+
+def test_the_slowest_function_comes_first(tmp_path: Path, spool: Path) -> None:
+    done = devbox(tmp_path, "slow", "--spool", str(spool))
+    assert done.returncode == 0, done.stderr
+    header, first, *_ = done.stdout.splitlines()
+    assert header.split() == ["SELF", "CALLS", "ERRORS", "P50", "P95", "P99", "SERVICE", "FUNCTION", "WHERE"]
+    assert "__main__.slow" in first
+    rows = json.loads(devbox(tmp_path, "slow", "--json", "--spool", str(spool)).stdout)
+    assert rows[0]["operation"]["name"] == "__main__.slow"
+    assert rows[0]["p50"] >= 30_000_000
+    broken = next(row for row in rows if row["operation"]["name"] == "__main__.broken")
+    assert (broken["count"], broken["errors"]) == (1, 1)
+
+
+def test_one_trace_over_two_services(tmp_path: Path, spool: Path) -> None:
+    listed = devbox(tmp_path, "ls", "--spool", str(spool)).stdout.splitlines()
+    assert len(listed) == 2
+    assert listed[1].endswith("order user")
+    for which in ("last", "abab", listed[1].split()[0], "ab" * 16):
+        shown = devbox(tmp_path, "show", which, "--spool", str(spool))
+        assert shown.returncode == 0, shown.stderr
+        assert "6 spans, 2 services" in shown.stdout
+        assert "\x1b" not in shown.stdout
+        assert shown.stdout.count("ValueError: no such user") == 2
+    spans = json.loads(devbox(tmp_path, "show", "--json", "--spool", str(spool)).stdout)
+    assert sorted(span["operation"]["name"] for span in spans) == [
+        *["GET /order", "GET /user"],
+        *["__main__.broken"] * 2,
+        *["__main__.slow"] * 2,
+    ]
+
+
+def test_what_was_read_stays_when_the_spool_is_gone(tmp_path: Path, spool: Path) -> None:
+    assert devbox(tmp_path, "ls", "--spool", str(spool)).returncode == 0
+    assert list(spool.iterdir()) == []
+    assert "6 spans" in devbox(tmp_path, "show", "--spool", str(spool)).stdout
+
+
+def test_no_traces_yet(tmp_path: Path) -> None:
+    empty = str(tmp_path / "nothing")
+    assert devbox(tmp_path, "ls", "--spool", empty).stdout == "no traces yet\n"
+    assert devbox(tmp_path, "slow", "--spool", empty).stdout == "no spans yet\n"
+    shown = devbox(tmp_path, "show", "--spool", empty)
+    assert shown.returncode == 2
+    assert "there are no traces yet" in shown.stderr
+    assert "next: devbox workload load" in shown.stderr
+
+
+def test_an_id_that_fits_nothing(tmp_path: Path, spool: Path) -> None:
+    done = devbox(tmp_path, "show", "ffff", "--spool", str(spool))
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: no single trace 'ffff': no trace begins so",
+        "  next: devbox trace ls",
+    ]
+
+
+def test_export_in_both_formats(tmp_path: Path, spool: Path) -> None:
+    done = devbox(tmp_path, "export", "--spool", str(spool))
+    document = json.loads(done.stdout)
+    spans = [
+        span
+        for resource in document["resourceSpans"]
+        for scope in resource["scopeSpans"]
+        for span in scope["spans"]
+    ]
+    assert len(spans) == 6
+    assert {span["traceId"] for span in spans} == {"ab" * 16}
+    failed = [span for span in spans if span["status"]["code"] == 2]
+    assert {span["name"] for span in failed} == {"__main__.broken"}
+    assert failed[0]["events"][0]["name"] == "exception"
+    target = tmp_path / "out.json"
+    devbox(tmp_path, "export", "last", "--format", "perfetto", "-o", str(target), "--spool", str(spool))
+    events = json.loads(target.read_text())["traceEvents"]
+    assert len([event for event in events if event["ph"] == "X"]) == 6
+    assert {event["args"]["name"] for event in events if event["ph"] == "M"} == {"order", "user"}
+
+
+def test_spans_of_a_host_come_over_ssh(tmp_path: Path, spool: Path) -> None:
+    """The config's host; its spool folder lies in the home of the SSH user there."""
+    home = tmp_path / "home"
+    target = home / ".local/state/devbox/spool/app"
+    target.parent.mkdir(parents=True)
+    spool.rename(target)
+    (tmp_path / "devbox.yaml").write_text("name: app\nhost: box\nsync:\n  - {local: ., remote: ~/app}\n")
+    with sshd(tmp_path / "sshd", [f"SetEnv HOME={home}"]) as server:
+        (tmp_path / "ssh_config").write_text(server.stanza("box"))
+        env = {"DEVBOX_SSH_CONFIG": str(tmp_path / "ssh_config"), "SSH_AUTH_SOCK": ""}
+        done = devbox(tmp_path, "slow", **env)
+    assert done.returncode == 0, done.stderr
+    assert "__main__.slow" in done.stdout.splitlines()[1]
+    assert list(target.iterdir()) == []
