@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from devbox.adapters.docker.daemon import DockerDaemon
     from devbox.adapters.ssh.connection import Connection
     from devbox.config.model import Config
+    from devbox.doctor.chain import Section
     from devbox.ports.ask import Ask
     from devbox.ports.check import Check
     from devbox.ports.daemon import Endpoint
@@ -46,18 +47,34 @@ def probe() -> Probe:
 
 
 @contextmanager
-def doctor_checks(config: Config, ask: Ask) -> Iterator[list[Check]]:
-    """The checks of every room for this config; they share one connection, which ends with the context."""
+def doctor_sections(config: Config, ask: Ask) -> Iterator[list[Section]]:
+    """The chain of every room for this config; they share one connection, which ends with the context."""
     import os
 
     from devbox.adapters.ssh.checks import Door, checks
-    from devbox.doctor import local
+    from devbox.doctor import local, remote
+    from devbox.doctor.chain import Section
+    from devbox.host.store import Store
+    from devbox.image.checks import checks as image_checks
+    from devbox.ports.check import Stage
 
-    door = Door(lambda: open_host(config, ask))
-    try:
-        yield [*checks(config.host, door), *local.checks(os.environ, config.host.rpartition("@")[2])]
-    finally:
-        door.close()
+    init = f"devbox init {config.host}"
+    roots = [mapping.remote for mapping in config.sync]
+    with ExitStack() as stack:
+        door = Door(lambda: open_host(config, ask))
+        stack.callback(door.close)
+
+        def image() -> list[Check]:
+            return image_checks(config, stack.enter_context(open_daemon(config, door.connection())))
+
+        yield [
+            Section("ssh", Stage.SSH, lambda: checks(config.host, door)),
+            Section(
+                "environment", Stage.CLIENT, lambda: local.checks(os.environ, Store(config.host).context)
+            ),
+            Section("folders", Stage.SYNC, lambda: remote.folders(door.connection(), roots, init)),
+            *([Section("image", Stage.IMAGE, image)] if config.services else []),
+        ]
 
 
 @contextmanager

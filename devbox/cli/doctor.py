@@ -37,14 +37,14 @@ def doctor(
 
     def tell(link: chain.Link) -> None:
         if link.finding is None:
-            console.say(f"     -  {link.check.name:<24} not reached", "dim")
+            console.say(f"     -  {link.name:<24} not reached", "dim")
         else:
-            console.finding(link.check.name, link.finding)
+            console.finding(link.name, link.finding)
 
-    with wiring.doctor_checks(config, Terminal(console)) as checks:
-        links = chain.walk(checks, tell)
+    with wiring.doctor_sections(config, Terminal(console)) as sections:
+        links = chain.walk(sections, tell)
     broken = chain.break_in(links)
-    report = {"ok": broken is None, "broken": broken.check.name if broken else None}
+    report = {"ok": broken is None, "broken": broken.name if broken else None}
     data: dict[str, Any] = {**report, "checks": [link.as_data() for link in links]}
     console.result(_verdict(links, broken), data)
     if bundle:
@@ -64,7 +64,7 @@ def _verdict(links: list[Any], broken: Any) -> str:
     if broken is None:
         looked_at = sum(link.finding.verdict.value != "skipped" for link in links)
         return f"the chain holds: {looked_at} links"
-    return f"broken at {broken.check.name}: {broken.finding.evidence}"
+    return f"broken at {broken.name}: {broken.finding.evidence}"
 
 
 def _write_bundle(run: Options, path: Path, report: dict[str, Any], config: Config) -> None:

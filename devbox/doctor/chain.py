@@ -1,4 +1,4 @@
-"""Walking the chain: checks in the order of their stages, up to the first broken link."""
+"""Walking the chain: sections in the order of the road, their checks by stage, to the first broken link."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from devbox.ports.check import Check, Finding, Verdict
+from devbox.errors import DevboxError
+from devbox.ports.check import Check, Finding, Stage, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Checks that exist only once the links before them hold: `make` may connect, ask, and raise."""
+
+    name: str
+    stage: Stage
+    make: Callable[[], Iterable[Check]]
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
     """One check and what it found; `None` when an earlier link was broken and it was not looked at."""
 
-    check: Check
+    name: str
+    stage: Stage
     finding: Finding | None
 
     @property
@@ -24,8 +35,8 @@ class Link:
         """The link as a member of a JSON document."""
         found = self.finding
         return {
-            "name": self.check.name,
-            "stage": self.check.stage.name.lower(),
+            "name": self.name,
+            "stage": self.stage.name.lower(),
             "verdict": found.verdict.value if found else "not reached",
             "evidence": found.evidence if found else "",
             "fix": found.fix if found else "",
@@ -33,16 +44,40 @@ class Link:
         }
 
 
-def walk(checks: Iterable[Check], tell: Callable[[Link], None]) -> list[Link]:
-    """Run the checks in the chain's order (those of one stage as given) and tell of each as it is done."""
+def failure(error: DevboxError) -> Finding:
+    """A stated failure as a finding."""
+    evidence = f"{error.what}: {error.why}" if error.why else error.what
+    return Finding(Verdict.FAILED, evidence, next(iter(error.next_steps), ""))
+
+
+def walk(sections: Iterable[Section], tell: Callable[[Link], None]) -> list[Link]:
+    """Run the sections in order, each one's checks by stage, and tell of each link as it is done."""
     links: list[Link] = []
-    cut = False
-    for check in sorted(checks, key=lambda one: one.stage.value):
-        link = Link(check, None if cut else check.probe())
-        cut = cut or link.broken
-        links.append(link)
-        tell(link)
+    for section in sections:
+        for check in _checks(section, cut=any(link.broken for link in links)):
+            cut = any(link.broken for link in links)
+            link = Link(check.name, check.stage, None if cut else _look(check))
+            links.append(link)
+            tell(link)
     return links
+
+
+def _checks(section: Section, cut: bool) -> list[Check]:
+    """The section's checks; one that stands for them all when they cannot be made, or need not be."""
+    if cut:
+        return [Check(section.name, section.stage, lambda: Finding(Verdict.SKIPPED, ""))]
+    try:
+        return sorted(section.make(), key=lambda one: one.stage.value)
+    except DevboxError as error:
+        finding = failure(error)
+        return [Check(section.name, section.stage, lambda: finding)]
+
+
+def _look(check: Check) -> Finding:
+    try:
+        return check.probe()
+    except DevboxError as error:
+        return failure(error)
 
 
 def break_in(links: Sequence[Link]) -> Link | None:

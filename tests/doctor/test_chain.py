@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from devbox.doctor import local
-from devbox.doctor.chain import Link, break_in, walk
+from devbox.doctor.chain import Link, Section, break_in, walk
+from devbox.errors import HostUnreachable
 from devbox.ports.check import Check, Finding, Stage, Verdict
 
 
@@ -21,20 +22,26 @@ class Recorder:
         return Check(name, stage, probe)
 
 
+def section(*checks: Check) -> Section:
+    return Section("section", Stage.NAME, lambda: checks)
+
+
 def test_order_of_the_chain_and_stop_at_the_broken_link() -> None:
     recorder = Recorder()
     told: list[Link] = []
     links = walk(
         [
-            recorder.check("app", Stage.APP),
-            recorder.check("tls", Stage.TLS, Verdict.FAILED),
-            recorder.check("name", Stage.NAME, Verdict.WARNING),
-            recorder.check("ssh", Stage.SSH, Verdict.SKIPPED),
-            recorder.check("certificate", Stage.TLS),
+            section(
+                recorder.check("app", Stage.APP),
+                recorder.check("tls", Stage.TLS, Verdict.FAILED),
+                recorder.check("name", Stage.NAME, Verdict.WARNING),
+                recorder.check("ssh", Stage.SSH, Verdict.SKIPPED),
+                recorder.check("certificate", Stage.TLS),
+            )
         ],
         told.append,
     )
-    assert [link.check.name for link in links] == ["name", "ssh", "tls", "certificate", "app"]
+    assert [link.name for link in links] == ["name", "ssh", "tls", "certificate", "app"]
     assert recorder.looked_at == ["name", "ssh", "tls"]
     assert told == links
     assert [link.as_data()["verdict"] for link in links] == [
@@ -46,12 +53,34 @@ def test_order_of_the_chain_and_stop_at_the_broken_link() -> None:
     ]
     broken = break_in(links)
     assert broken is not None
-    assert broken.check.name == "tls"
+    assert broken.name == "tls"
 
 
 def test_nothing_broken() -> None:
-    links = walk([Recorder().check("name", Stage.NAME)], lambda _: None)
+    links = walk([section(Recorder().check("name", Stage.NAME))], lambda _: None)
     assert break_in(links) is None
+
+
+def test_sections_after_a_break_are_not_even_made() -> None:
+    recorder = Recorder()
+
+    def unmakeable() -> list[Check]:
+        raise HostUnreachable("nothing listens", next_steps=["start it"])
+
+    links = walk(
+        [
+            section(recorder.check("name", Stage.NAME)),
+            Section("daemon", Stage.DAEMON, unmakeable),
+            Section("image", Stage.IMAGE, lambda: [recorder.check("image", Stage.IMAGE)]),
+        ],
+        lambda _: None,
+    )
+    assert [(link.name, link.as_data()["verdict"], link.as_data()["fix"]) for link in links] == [
+        ("name", "ok", "the fix"),
+        ("daemon", "failed", "start it"),
+        ("image", "not reached", ""),
+    ]
+    assert recorder.looked_at == ["name"]
 
 
 def _verdict(**environment: str) -> tuple[Verdict, str]:

@@ -64,6 +64,7 @@ def test_stops_at_a_refused_port(config: Path) -> None:
     assert "FAIL  tcp" in done.stderr
     assert "fix: " in done.stderr
     assert "login                    not reached" in done.stderr
+    assert "folders                  not reached" in done.stderr
     assert done.stdout.startswith("broken at tcp: nothing listens on port")
 
 

@@ -25,7 +25,7 @@ def server(tmp_path: Path) -> Iterator[Sshd]:
 
 
 @pytest.fixture
-def ssh_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+def use_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """Writes an ssh_config and makes it the one in use; no agent, unless the test starts one."""
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
 

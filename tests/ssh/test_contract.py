@@ -22,7 +22,7 @@ class TestFake(HostContract):
 
 class TestReal(HostContract):
     @pytest.fixture
-    def host(self, shared: Sshd, ssh_config: Callable[[str], Path]) -> Iterator[Host]:
-        ssh_config(shared.stanza("box"))
+    def host(self, shared: Sshd, use_config: Callable[[str], Path]) -> Iterator[Host]:
+        use_config(shared.stanza("box"))
         with connect("box") as connection:
             yield connection

@@ -30,7 +30,7 @@ echo 'typing ALL=(ALL) ALL' >/etc/sudoers.d/typing
 
 @pytest.fixture(scope="module")
 def people(rehearsal_host: RehearsalHost) -> Iterator[str]:
-    """The shared host with `typing`, who types a password for sudo, and `stranger`, whom sudo does not know."""
+    """The shared host with `typing`, who types a password for sudo, and `stranger`, unknown to sudo."""
     rehearsal_host.sh(_USERS)
     yield rehearsal_host.name
     rehearsal_host.sh("rm -f /etc/sudoers.d/typing; userdel -r typing; userdel -r stranger", check=False)

@@ -10,7 +10,7 @@ import paramiko
 from paramiko.buffered_pipe import BufferedPipe
 from paramiko.channel import Channel
 
-from devbox.adapters.ssh.stage import Stage
+from devbox.adapters.ssh.stage import READY, Stage
 from devbox.errors import ConnectionLost
 from devbox.ports.host import Finished, Line, Progress, Stream
 
@@ -55,16 +55,18 @@ class _Reader:
     def _line(self, line: bytes) -> Iterator[Line]:
         if self.code is not None:
             return
-        before, mark, after = line.partition(self._token)
-        if not mark:
+        before, mark, after = line.rpartition(self._token)
+        if not self.begun and line.endswith(READY.encode()):
+            self.begun = True
+        elif not mark:
             yield from self._text(line)
-            return
-        if before:  # the script's last line had no newline
-            yield from self._text(before)
-        self.begun = True
-        word, *rest = after.decode().split()
-        if word == "end":
-            self.code = int(rest[0])
+        else:
+            if before:  # the script's last line had no newline
+                yield from self._text(before)
+            self.begun = True
+            word, *rest = after.decode().split()
+            if word == "end":
+                self.code = int(rest[0])
 
     def _text(self, line: bytes) -> Iterator[Line]:
         text = line.decode(errors="replace")

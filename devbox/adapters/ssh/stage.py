@@ -12,6 +12,9 @@ from devbox.rendering import templates_dir
 
 _LARGE = 8 << 20
 """From this size on (bytes), files go to the host's disk: its memory is not ours to fill."""
+READY = "devbox-ready"
+"""Announces a stage that waits to be fed. Not the token: that stands in no command line, so no script can
+print it by showing processes."""
 _NAME = re.compile(r"[A-Za-z0-9_.@+-]+(?:/[A-Za-z0-9_.@+-]+)*")
 
 
@@ -28,7 +31,7 @@ class Stage:
 
         `announce` makes it say when it is ready to be fed.
         """
-        ready = f"echo {self.token} ready; " if announce else ""
+        ready = f"echo {READY}; " if announce else ""
         return f"exec {prefix}/bin/sh -c '{ready}eval \"$(head -c {len(self.driver)})\"'"
 
 
