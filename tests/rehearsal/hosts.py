@@ -212,7 +212,7 @@ def ssh_config() -> str:
     lines = []
     for host in running():
         known = cache() / f"known_hosts.{host.name}"
-        keys = host.sh("cat /etc/ssh/ssh_host_*_key.pub", check=False).splitlines()  # none yet while it starts
+        keys = host.sh("cat /etc/ssh/ssh_host_*_key.pub", check=False).splitlines()
         known.write_text("".join(f"{host.address} {' '.join(line.split()[:2])}\n" for line in keys))
         lines += [f"Host {host.name}", f"  HostName {host.address}", "  User dev"]
         lines += [f"  IdentityFile {key_file()}", "  IdentitiesOnly yes", f"  UserKnownHostsFile {known}", ""]
