@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _HERE = Path(__file__).resolve().parent
 
@@ -19,7 +20,10 @@ def templates_dir() -> Path:
 
 @cache
 def environment(escape: bool) -> Environment:
-    """The Jinja environment over all templates; `escape` for XML and HTML."""
+    """The Jinja environment over all templates; `escape` for XML and HTML. Jinja is loaded here: the workload finds
+    its files where only the standard library is."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     return Environment(
         loader=FileSystemLoader(templates_dir()),
         undefined=StrictUndefined,

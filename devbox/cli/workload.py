@@ -1,0 +1,203 @@
+"""`devbox workload`: the shop, to see devbox on something real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from devbox.cli import options
+from devbox.cli.console import Console, human_time
+from devbox.cli.options import Options
+from devbox.errors import UsageError
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The shop: traced microservices to try.")
+faults_app = typer.Typer(
+    rich_markup_mode=None, invoke_without_command=True, help="Faults on switches, while it runs."
+)
+app.add_typer(faults_app, name="faults")
+
+_LOCAL = typer.Option(False, "--local", help="As processes of this machine: no Docker, no network.")
+_URL = typer.Option("", "--url", help="The gateway; found by itself when the shop runs on this machine.")
+
+
+def _state() -> Path:
+    from devbox.config.paths import state_dir
+
+    return state_dir() / "workload"
+
+
+@app.command()
+def up(
+    ctx: typer.Context,
+    local: bool = _LOCAL,
+    port: int = typer.Option(8080, "--port", help="The gateway's port (with --local)."),
+) -> None:
+    """Start the shop: on the host as `devbox up` does, or with --local on this machine."""
+    run = options.of(ctx)
+    if not local:
+        _up_remote(run)
+        return
+    from devbox.workload import local as shops
+
+    shop = shops.up(_state(), port, run.console.say)
+    for moved in shop.moved:
+        run.console.warn(moved)
+    if not shop.nginx:
+        run.console.say("nginx is not installed: a small gateway of devbox's own stands in for it")
+    ready = f"ready in {human_time(shop.seconds)}" if shop.fresh else "runs already"
+    lines = [
+        f"the shop is {ready}: {shop.gateway}" if shop.fresh else f"the shop {ready}: {shop.gateway}",
+        *(f"  {name:<9} http://{place.host}:{place.http}" for name, place in shop.places.items()),
+        "next:",
+        "  devbox workload load      (orders, and how long they take)",
+        f"  devbox trace slow --spool {shops.spool(shop.state)}",
+        "  devbox workload faults    (make something slow, then look again)",
+        "  devbox workload down --local",
+    ]
+    run.console.result("\n".join(lines), shop.as_data())
+
+
+@app.command()
+def down(ctx: typer.Context, local: bool = _LOCAL) -> None:
+    """Stop the shop."""
+    run = options.of(ctx)
+    from devbox.workload import local as shops
+
+    if not local and shops.find(_state()) is None:
+        _down_remote(run)
+        return
+    ended = shops.down(_state())
+    run.console.result("the shop is down" if ended else "no shop was running", {"ended": ended})
+
+
+@app.command()
+def load(
+    ctx: typer.Context,
+    rate: float = typer.Option(50.0, "--rate", min=0.1, help="Requests per second, on average."),
+    seconds: float = typer.Option(10.0, "--seconds", min=0.1, help="How long."),
+    ramp: float = typer.Option(0.0, "--ramp", min=0.0, help="Seconds until the full rate is reached."),
+    seed: int = typer.Option(1, "--seed", help="The same seed asks the same at the same moments."),
+    url: str = _URL,
+) -> None:
+    """Load the shop: open loop, latencies counted from when each request was due."""
+    from devbox.workload.load.drive import Drive
+    from devbox.workload.load.scenario import Scenario
+
+    run = options.of(ctx)
+    drive = Drive(_gateway(url), Scenario(rate, seconds, ramp, seed))
+    run.console.say(f"{drive.planned} requests in {seconds:g} s, seed {seed}")
+    drive.run(lambda elapsed: run.console.say(_live(drive, elapsed)))
+    data = drive.figures.as_data(drive.planned, drive.seconds)
+    run.console.result(_load_text(run.console, data), data)
+
+
+def _live(drive: Any, elapsed: float) -> str:
+    since = max(0.0, elapsed - 2.0)
+    quantiles, outcomes = drive.figures.latencies(since), drive.figures.outcomes(since)
+    errors = sum(outcomes.values()) - outcomes["ok"]
+    shown = " ".join(f"{name} {human_time(quantiles[name])}" for name in ("p50", "p99") if name in quantiles)
+    done = len(drive.figures.answers)
+    return f"{elapsed:5.1f} s  {done}/{drive.planned} answered  {shown}  errors {errors}"
+
+
+def _load_text(console: Console, data: dict[str, Any]) -> str:
+    rows = [(name, human_time(value)) for name, value in data["latency_seconds"].items()]
+    errors = ", ".join(f"{count} x {kind}" for kind, count in data["errors"].items()) or "none"
+    lines = [
+        f"{data['ok']} of {data['planned']} ok, {data['per_second']:g} per second, errors: {errors}",
+        console.table(("latency", ""), rows, frozenset({1})),
+    ]
+    if data["late_sends"]:
+        lines.append(f"{data['late_sends']} requests were sent more than 50 ms late: all senders were busy")
+    if data["slowest_trace"]:
+        lines.append(f"slowest: devbox trace show {data['slowest_trace']}")
+    return "\n".join(lines)
+
+
+def _gateway(url: str) -> str:
+    """The gateway that is meant: the named one, the shop on this machine, or the forwarded usual port."""
+    from devbox.workload import local as shops
+    from devbox.workload.settings import GATEWAY_PORT
+
+    if url:
+        return url if "://" in url else f"http://{url}"
+    found = shops.find(_state())
+    return found.gateway if found else f"http://{shops.LOOPBACK}:{GATEWAY_PORT}"
+
+
+@faults_app.callback()
+def faults(ctx: typer.Context, url: str = _URL) -> None:
+    """Show the faults there are, and which are on."""
+    if ctx.invoked_subcommand is None:
+        _show(options.of(ctx), _client(url).state())
+
+
+@faults_app.command()
+def on(
+    ctx: typer.Context,
+    name: str = typer.Argument(..., help="The fault, as `devbox workload faults` lists it."),
+    at: str = typer.Option("", "--at", help="The function it strikes, such as Payments.charge."),
+    value: float = typer.Option(None, "--value", help="How hard, in the fault's unit."),
+    url: str = _URL,
+) -> None:
+    """Switch a fault on."""
+    _show(options.of(ctx), _client(url).fault_on(name, at, value))
+
+
+@faults_app.command()
+def off(
+    ctx: typer.Context,
+    name: str = typer.Argument("", help="The fault; all of them when left out."),
+    at: str = typer.Option("", "--at", help="Only where it strikes this function."),
+    url: str = _URL,
+) -> None:
+    """Switch a fault off, or all of them."""
+    _show(options.of(ctx), _client(url).fault_off(name, at))
+
+
+@app.command()
+def road(
+    ctx: typer.Context,
+    edge: str = typer.Argument("", help="Such as order>payment (quote it), or order:payment."),
+    way: str = typer.Argument("", metavar="ROAD", help="rest, rpc or queue."),
+    url: str = _URL,
+) -> None:
+    """Show the roads between the services, or let one edge take another."""
+    run = options.of(ctx)
+    client = _client(url)
+    if bool(edge) != bool(way):
+        raise UsageError(
+            "wants both an edge and a road", next_steps=["devbox workload road order:payment rest"]
+        )
+    state = client.take_road(edge.replace(":", ">"), way) if edge else client.state()
+    rows = [(name.replace(">", " -> "), taken) for name, taken in state["roads"].items()]
+    run.console.result(run.console.table(("edge", "road"), rows), state["roads"])
+
+
+def _client(url: str) -> Any:
+    from devbox.workload.client import Shop
+
+    return Shop(_gateway(url))
+
+
+def _show(run: Options, state: dict[str, Any]) -> None:
+    struck = {(fault["name"], fault["at"]): fault["value"] for fault in state["faults"]}
+    rows = []
+    for kind in state["kinds"]:
+        places = [at for name, at in struck if name == kind["name"]] or [""]
+        for at in places:
+            value = struck.get((kind["name"], at), kind["value"])
+            shown = f"{value:g} {kind['unit']}"
+            rows.append(("on" if at else "", kind["name"], at or kind["at"], shown, kind["help"]))
+    text = run.console.table(("", "fault", "at", "how hard", "what happens"), rows)
+    run.console.result(text, {"on": state["faults"], "kinds": state["kinds"]})
+
+
+def _up_remote(run: Options) -> None:
+    raise NotImplementedError
+
+
+def _down_remote(run: Options) -> None:
+    raise NotImplementedError

@@ -1,0 +1,158 @@
+"""Putting a service together: what it does, who it calls over which roads, and what it listens on."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import Any
+
+from devbox.workload import hops
+from devbox.workload.contract import SERVICES
+from devbox.workload.control import Control
+from devbox.workload.faults import Faults
+from devbox.workload.roads import rest
+from devbox.workload.roads.desk import Desk, Edge, Patience, Road
+from devbox.workload.roads.filequeue import FileQueue
+from devbox.workload.roads.queue import Queue, QueueRoad, QueueServer
+from devbox.workload.roads.remote import RemoteNotifications, RemotePayments, RemoteUsers
+from devbox.workload.roads.rest import RestRoad
+from devbox.workload.roads.rpc import RpcRoad, RpcServer
+from devbox.workload.servers.threads import ThreadServer
+from devbox.workload.services import notifications, orders, payments, users
+from devbox.workload.services.catalogue import Catalogue
+from devbox.workload.services.values import Order
+from devbox.workload.settings import Settings
+from devbox.workload.store import Store
+from devbox.workload.switches import Board
+from devbox.workload.watch import watched
+
+Functions = Mapping[str, Callable[..., Any]]
+
+_RESUME_EVERY = 0.5
+"""Seconds between two looks for orders whose settling was cut."""
+
+_USERS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every service is given."""
+
+    settings: Settings
+    board: Board
+    faults: Faults
+    queue: Queue
+
+    @staticmethod
+    def of(settings: Settings) -> Surroundings:
+        """The surroundings that the settings say."""
+        board = Board(settings.state / "switches.json")
+        return Surroundings(settings, board, Faults(board), FileQueue(settings.state / "queue.db"))
+
+    def edge(self, caller: str, callee: str) -> Edge:
+        """The way from one service to another, over any road."""
+        place = self.settings.places[callee]
+        roads: dict[str, Road] = {
+            "rest": RestRoad(place.host, place.http),
+            "rpc": RpcRoad(place.host, place.rpc),
+            "queue": QueueRoad(self.queue, callee),
+        }
+        return Edge(f"{caller}>{callee}", roads, lambda edge: self.board.read().road(edge), Patience())
+
+    def store(self, name: str, schema: str) -> Store:
+        """A service's own database."""
+        return Store(self.settings.state / f"{name}.db", schema)
+
+
+def _user(around: Surroundings, stop: Event) -> Functions:
+    service = users.Users(around.store("user", users.SCHEMA))
+    service.populate(_USERS)
+    watched(service, around.faults)
+    return {"users.find": service.find, "users.list": service.active}
+
+
+def _payment(around: Surroundings, stop: Event) -> Functions:
+    service = watched(payments.Payments(around.store("payment", payments.SCHEMA)), around.faults)
+    return {"payments.charge": service.charge, "payments.get": service.get}
+
+
+def _notify(around: Surroundings, stop: Event) -> Functions:
+    service = watched(
+        notifications.Notifications(around.store("notify", notifications.SCHEMA)), around.faults
+    )
+    return {"notifications.order_paid": service.order_paid, "notifications.get": service.get}
+
+
+def _order(around: Surroundings, stop: Event) -> Functions:
+    service = orders.Orders(
+        around.store("order", orders.SCHEMA),
+        RemoteUsers(around.edge("order", "user")),
+        RemotePayments(around.edge("order", "payment")),
+        RemoteNotifications(around.edge("order", "notify")),
+        watched(Catalogue(), around.faults),
+    )
+    watched(service, around.faults, but=("due",))
+    Thread(target=_resume, args=(service, stop), daemon=True, name="resume").start()
+
+    def place(key: str, user: str, item: str, quantity: int = 1) -> Order:
+        return service.place(key, user, item, quantity, origin=hops.traceparent())
+
+    return {"orders.place": place, "orders.get": service.get, "orders.list": service.latest}
+
+
+def _resume(service: orders.Orders, stop: Event) -> None:
+    """Go on with orders that were cut, each as part of the trace that it came from."""
+    while not stop.wait(_RESUME_EVERY):
+        try:
+            for order, origin in service.due():
+                with hops.resuming("resume order", origin):
+                    service.settle(order)
+        except Exception as error:  # noqa: BLE001  this thread is what keeps orders from being lost: it must go on
+            sys.stderr.write(f"resume: {type(error).__name__}: {error}\n")
+
+
+_BUILDERS: dict[str, Callable[[Surroundings, Event], Functions]] = {
+    "user": _user,
+    "order": _order,
+    "payment": _payment,
+    "notify": _notify,
+}
+
+
+def serve(name: str, settings: Settings) -> None:
+    """Run one service until SIGTERM: its operations over REST, RPC and the queue at once."""
+    assert name in SERVICES
+    hops.start(name)
+    stop = Event()
+    around = Surroundings.of(settings)
+    desk = Desk(name, _BUILDERS[name](around, stop))
+    place = settings.places[name]
+    http = ThreadServer((settings.listen, place.http), Control(around.board, rest.application(desk)))
+    rpc = RpcServer(desk, settings.listen, place.rpc)
+    queue = QueueServer(desk, around.queue, name)
+    for server in (http.serve_forever, rpc.serve, queue.serve):
+        Thread(target=server, daemon=True).start()
+    until_terminated(stop)
+    http.shutdown()
+    rpc.close()
+    queue.close()
+
+
+def until_terminated(stop: Event) -> None:
+    """Wait for SIGTERM, ^C, or the end of whoever holds our standard input (the supervisor; see `local`)."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    Thread(target=_until_orphaned, args=(stop,), daemon=True).start()
+    stop.wait()
+
+
+def _until_orphaned(stop: Event) -> None:
+    import os
+    import stat
+
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        os.read(0, 1)
+        stop.set()

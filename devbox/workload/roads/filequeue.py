@@ -1,0 +1,129 @@
+"""A queue in a file (SQLite): for processes that share a folder and nothing else."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from devbox.workload.contract import Payload
+from devbox.workload.failures import Unavailable
+from devbox.workload.roads.queue import Message
+from devbox.workload.store import Store
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, body TEXT NOT NULL, sent INTEGER NOT NULL,
+    free REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS messages_free ON messages (topic, free);
+CREATE TABLE IF NOT EXISTS dead (
+    topic TEXT NOT NULL, body TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL
+);
+"""
+
+_NEXT = (
+    "SELECT id, body, sent, attempts FROM messages WHERE topic = ? AND free <= ? ORDER BY free, id LIMIT 1"
+)
+
+_POLL = 0.005
+"""Seconds between two looks at whether the file changed."""
+
+_LOOK_ANYWAY = 0.25
+"""Seconds after which to look although nothing changed: a lease or a delay may have ended."""
+
+
+class FileQueue:
+    """Messages in a table; `free` is when a message may be taken: now, or when its lease ends."""
+
+    def __init__(self, path: Path, lease: float = 10.0) -> None:
+        self._store = Store(path, _SCHEMA)
+        self._lease = lease
+
+    def put(self, topic: str, body: Payload) -> None:
+        """Hand a message over (see `Queue.put`)."""
+        now = time.time_ns()
+        with _stated(), self._store.write() as change:
+            change.run(
+                "INSERT INTO messages (topic, body, sent, free) VALUES (?, ?, ?, ?)",
+                topic, json.dumps(body), now, now / 1e9,
+            )  # fmt: skip
+
+    def take(self, topic: str, wait: float) -> Message | None:
+        """Take the next message (see `Queue.take`)."""
+        end = time.monotonic() + wait
+        with _stated():
+            while True:
+                found = self._lend(topic)
+                if found is not None or not self._changed(end):
+                    return found
+
+    def _lend(self, topic: str) -> Message | None:
+        now = time.time()
+        if self._store.row(_NEXT, topic, now) is None:
+            return None  # looking needs no lock; taking does
+        with self._store.write() as change:
+            row = change.row(_NEXT, topic, now)
+            if row is None:
+                return None
+            attempt = row["attempts"] + 1
+            change.run(
+                "UPDATE messages SET free = ?, attempts = ? WHERE id = ?",
+                now + self._lease,
+                attempt,
+                row["id"],
+            )
+        return Message(json.loads(row["body"]), row["sent"], attempt, row["id"])
+
+    def _changed(self, end: float) -> bool:
+        """Wait until somebody wrote, or it is time to look anyway; False at `end`."""
+        with self._store.borrow() as connection:
+            before = _version(connection)
+            look = time.monotonic() + _LOOK_ANYWAY
+            while time.monotonic() < min(end, look):
+                time.sleep(_POLL)
+                if _version(connection) != before:
+                    return True
+        return time.monotonic() < end
+
+    def done(self, topic: str, message: Message) -> None:
+        """Forget a message (see `Queue.done`)."""
+        with _stated(), self._store.write() as change:
+            change.run("DELETE FROM messages WHERE id = ?", message.ticket)
+
+    def again(self, topic: str, message: Message, delay: float) -> None:
+        """Deliver a message once more (see `Queue.again`)."""
+        with _stated(), self._store.write() as change:
+            change.run("UPDATE messages SET free = ? WHERE id = ?", time.time() + delay, message.ticket)
+
+    def bury(self, topic: str, message: Message, reason: str) -> None:
+        """Put a message with the dead letters (see `Queue.bury`)."""
+        with _stated(), self._store.write() as change:
+            change.run("DELETE FROM messages WHERE id = ?", message.ticket)
+            change.run(
+                "INSERT INTO dead VALUES (?, ?, ?, ?)", topic, json.dumps(message.body), reason, time.time()
+            )
+
+    def dead(self, topic: str) -> int:
+        """How many dead letters there are."""
+        with _stated():
+            row = self._store.row("SELECT count(*) AS count FROM dead WHERE topic = ?", topic)
+        return int(row["count"]) if row else 0
+
+    def close(self) -> None:
+        """Nothing to let go of: the file is the queue."""
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+@contextmanager
+def _stated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise Unavailable(f"the queue's file: {error}") from error

@@ -1,0 +1,97 @@
+"""The frames of the hand-written RPC.
+
+A frame is a head of 13 bytes, big-endian, and a body:
+
+    length  4 bytes   of what follows these four bytes
+    type    1 byte    CALL, RESULT, FAILURE or CANCEL
+    call    8 bytes   chosen by the caller, unique on its connection; the answer carries the same
+    body    JSON      CALL: operation, headers, timeout (seconds left), payload; RESULT: the payload;
+                      FAILURE: kind and message; CANCEL: nothing
+
+Calls of one connection are answered in any order. A CANCEL asks for nothing: an answer may still come, and is
+then ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+CALL, RESULT, FAILURE, CANCEL = 1, 2, 3, 4
+
+LIMIT = 1 << 24
+"""The longest frame that is accepted, in bytes: a length beyond it is noise, not a frame."""
+
+_LENGTH = struct.Struct(">I")
+_HEAD = struct.Struct(">BQ")
+
+
+class BrokenLink(Exception):
+    """The connection ended, or what arrives on it is no frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message of a connection."""
+
+    type: int
+    call: int
+    body: Any = None
+
+    def encode(self) -> bytes:
+        """The frame as it travels."""
+        body = b"" if self.body is None else json.dumps(self.body).encode()
+        return _LENGTH.pack(_HEAD.size + len(body)) + _HEAD.pack(self.type, self.call) + body
+
+
+class Link:
+    """Frames over a connected socket: any thread may send, one thread receives."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.settimeout(None)
+        self._socket = connection
+        self._reader = connection.makefile("rb")
+        self._sending = Lock()
+
+    def send(self, frame: Frame) -> None:
+        """Send one frame whole; `BrokenLink` when the connection is gone."""
+        data = frame.encode()
+        try:
+            with self._sending:
+                self._socket.sendall(data)
+        except OSError as error:
+            raise BrokenLink(str(error)) from None
+
+    def receive(self) -> Frame:
+        """Wait for the next frame; `BrokenLink` when there will be none."""
+        (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size))
+        if not _HEAD.size <= length <= LIMIT:
+            raise BrokenLink(f"a frame of {length} bytes")
+        data = self._exactly(length)
+        kind, call = _HEAD.unpack_from(data)
+        try:
+            body = json.loads(data[_HEAD.size :]) if length > _HEAD.size else None
+        except ValueError as error:
+            raise BrokenLink(f"a frame that is not JSON: {error}") from None
+        return Frame(kind, call, body)
+
+    def _exactly(self, count: int) -> bytes:
+        try:
+            data = self._reader.read(count)
+        except (OSError, ValueError) as error:
+            raise BrokenLink(str(error)) from None
+        if len(data) < count:
+            raise BrokenLink("the other side closed the connection")
+        return data
+
+    def close(self) -> None:
+        """End the connection; a thread that waits in `receive` gets `BrokenLink`."""
+        with suppress(OSError):  # it may not be connected any more
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()

@@ -1,0 +1,107 @@
+"""Up and down, whatever happens in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devbox.workload import local
+from tests.workload.conftest import running
+from tests.workload.shops import Running, eventually
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Running]:
+    """A shop of the test's own."""
+    yield from running(tmp_path / "state")
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs (a dead one that nobody has waited for does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_up_again_is_the_same_shop_and_down_again_is_nothing(shop: Running) -> None:
+    pids = shop.pids()
+    assert local.up(shop.shop.state).gateway == shop.shop.gateway
+    assert shop.pids() == pids
+    assert local.down(shop.shop.state)
+    assert not any(alive(pid) for pid in pids.values())
+    assert not local.down(shop.shop.state)
+
+
+def test_a_killed_supervisor_takes_the_shop_along_and_up_works_again(shop: Running) -> None:
+    pids = shop.pids()
+    shop.kill("supervisor")
+    eventually(lambda: not any(alive(pid) for pid in pids.values()))
+    local.up(shop.shop.state)
+    assert shop.order().status == 200
+
+
+def test_frozen_leftovers_of_a_killed_supervisor_are_swept(shop: Running) -> None:
+    pids = shop.pids()
+    os.kill(pids["payment"], signal.SIGSTOP)
+    shop.kill("supervisor")
+    eventually(lambda: not alive(pids["user"]))
+    assert alive(pids["payment"])
+    assert local.down(shop.shop.state)
+    eventually(lambda: not alive(pids["payment"]))
+
+
+def test_a_service_that_is_killed_comes_back(shop: Running) -> None:
+    gone = shop.kill("user")
+    eventually(lambda: shop.pids()["user"] != gone)
+    eventually(lambda: shop.order().status == 200)
+
+
+def test_a_killed_gateway_leaves_no_nginx_behind(shop: Running) -> None:
+    shop.kill("gateway")
+    eventually(lambda: _answers(shop))
+    assert shop.order().status == 200
+
+
+def _answers(shop: Running) -> bool:
+    try:
+        return shop.ask("GET", "/users/u1").status == 200
+    except OSError:
+        return False
+
+
+def test_a_taken_port_is_replaced_and_said(tmp_path: Path) -> None:
+    with socket.create_server((local.LOOPBACK, 0)) as other:
+        taken = other.getsockname()[1]
+        try:
+            shop = local.up(tmp_path, taken)
+            assert f"port {taken} is taken" in shop.moved[0]
+            assert not shop.gateway.endswith(f":{taken}")
+            assert Running(shop).order().status == 200
+        finally:
+            local.down(tmp_path)
+
+
+def test_two_shops_side_by_side(shop: Running, tmp_path: Path) -> None:
+    for other in running(tmp_path / "other"):
+        order = other.order().body["id"]
+        assert shop.ask("GET", f"/orders/{order}").status == 404
+
+
+def test_without_nginx_the_small_gateway_does_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_NGINX", "")
+    for shop in running(tmp_path):
+        assert not shop.shop.nginx
+        placed = shop.order()
+        assert placed.body["state"] == "paid"
+        spans = shop.whole_trace(placed.trace)
+        assert {span.operation.service for span in spans} == {"gateway", "order", "user", "payment", "notify"}
+        assert "Place the order" in shop.ask("GET", "/").body
+        assert shop.ask("GET", "/nothing").status == 404

@@ -1,0 +1,155 @@
+"""The shop as its customers and its watchers see it: real processes, real nginx, real spools."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from devbox.traces.model import Span
+from tests.workload.shops import Running, eventually
+
+
+def test_an_order_is_paid_and_the_customer_is_told(shop: Running) -> None:
+    placed = shop.order(user="u3", item="teapot", quantity=2)
+    assert placed.status == 200
+    assert (placed.body["state"], placed.body["amount"]) == ("paid", 4800)
+    order = placed.body["id"]
+    assert shop.ask("GET", f"/payments/{order}").body["id"] == placed.body["receipt"]
+    letter = eventually(lambda: _ok(shop, f"/notifications/{order}"))
+    assert "48.00" in letter["text"]
+    assert shop.ask("GET", f"/orders/{order}").body["state"] == "paid"
+
+
+def _ok(shop: Running, path: str) -> dict[str, str] | None:
+    answer = shop.ask("GET", path)
+    return answer.body if answer.status == 200 else None
+
+
+def test_one_trace_holds_every_hop_and_every_function(shop: Running) -> None:
+    placed = shop.order()
+    spans = shop.whole_trace(placed.trace)
+    assert {span.operation.service for span in spans} == {"gateway", "order", "user", "payment", "notify"}
+    hops = [(s.operation.service, s.operation.name) for s in spans if s.operation.kind != "internal"]
+    assert hops == [
+        ("gateway", "POST /orders"),
+        ("order", "rest orders.place"),
+        ("order", "rest users.find"),
+        ("user", "rest users.find"),
+        ("order", "rpc payments.charge"),
+        ("payment", "rpc payments.charge"),
+        ("order", "queue notifications.order_paid"),
+        ("notify", "in queue notify"),
+        ("notify", "queue notifications.order_paid"),
+    ]
+    functions = {span.operation.name for span in spans}
+    assert functions >= {"Orders.place", "Catalogue.price", "Users.find", "Payments.charge"}
+    assert functions >= {"Payments._assess_risk", "Notifications.order_paid", "Notifications._deliver"}
+    assert placed.body["trace"] == placed.trace
+
+
+def test_every_span_hangs_below_the_gateways(shop: Running) -> None:
+    spans = shop.whole_trace(shop.order().trace)
+    ids = {span.span_id for span in spans}
+    roots = [span for span in spans if span.parent_id not in ids]
+    assert [span.operation.service for span in roots] == ["gateway"]
+    gateway = roots[0]
+    place = next(span for span in spans if span.operation.name == "rest orders.place")
+    assert gateway.start <= place.start
+    assert gateway.end >= place.end
+
+
+def test_the_time_in_the_queue_is_a_bar_between_sender_and_worker(shop: Running) -> None:
+    spans = shop.whole_trace(shop.order().trace)
+    sent, waited, worked = (
+        next(s for s in spans if (s.operation.name, s.operation.kind) == wanted)
+        for wanted in [
+            ("queue notifications.order_paid", "producer"),
+            ("in queue notify", "consumer"),
+            ("queue notifications.order_paid", "consumer"),
+        ]
+    )
+    assert waited.parent_id == sent.span_id
+    assert worked.parent_id == waited.span_id
+    assert sent.start <= waited.start <= waited.end <= worked.start + 1_000_000
+
+
+def test_a_callers_trace_is_continued(shop: Running) -> None:
+    trace, caller = uuid.uuid4().hex, "00f067aa0ba902b7"
+    headers = {"traceparent": f"00-{trace}-{caller}-01"}
+    assert shop.ask("GET", "/users/u1", headers=headers).trace == trace
+    spans = eventually(lambda: _with_gateway(shop, trace))
+    assert spans[0].parent_id == caller
+
+
+def _with_gateway(shop: Running, trace: str) -> list[Span] | None:
+    spans = shop.spans(trace)
+    return spans if any(span.operation.service == "gateway" for span in spans) else None
+
+
+@pytest.mark.parametrize("road", ["rest", "rpc", "queue"])
+def test_every_road_carries_every_edge_and_its_trace(shop: Running, road: str) -> None:
+    for edge in ("order>user", "order>payment", "order>notify"):
+        assert shop.ask("POST", "/control/roads", {"edge": edge, "road": road}).status == 200
+    placed = shop.order()
+    assert placed.body["state"] == "paid"
+    spans = shop.whole_trace(placed.trace)
+    for operation, service in [("users.find", "user"), ("payments.charge", "payment"),
+                               ("notifications.order_paid", "notify")]:  # fmt: skip
+        ends = {s.operation.service for s in spans if s.operation.name == f"{road} {operation}"}
+        assert ends == {"order", service}
+    for edge, usual in [("order>user", "rest"), ("order>payment", "rpc"), ("order>notify", "queue")]:
+        shop.ask("POST", "/control/roads", {"edge": edge, "road": usual})
+
+
+def test_the_same_order_sent_twice_is_one_order(shop: Running) -> None:
+    key = uuid.uuid4().hex
+    first, second = shop.order(key=key), shop.order(key=key)
+    assert first.body["id"] == second.body["id"]
+
+
+@pytest.mark.parametrize(
+    ("user", "item", "quantity", "status", "why"),
+    [
+        ("u1", "sword", 1, 404, "does not sell"),
+        ("u1", "cup", 0, 422, "quantity"),
+        ("nobody", "cup", 1, 404, "no user"),
+        ("u50", "cup", 1, 422, "not active"),
+    ],
+)
+def test_what_cannot_be_ordered_is_refused_with_a_reason(
+    shop: Running, user: str, item: str, quantity: int, status: int, why: str
+) -> None:
+    answer = shop.order(user, item, quantity)
+    assert answer.status == status
+    assert why in answer.body["error"]["message"]
+
+
+def test_nonsense_is_an_answer_not_a_defect(shop: Running) -> None:
+    assert shop.ask("GET", "/orders/none").status == 404
+    assert shop.ask("GET", "/orders/a/b").status == 404
+    assert shop.ask("POST", "/orders", {"user": "u1"}).status == 422
+    assert shop.ask("POST", "/orders", ["no", "object"]).status == 422
+
+
+def test_the_page_is_there(shop: Running) -> None:
+    page = shop.ask("GET", "/")
+    assert page.status == 200
+    assert "Place the order" in page.body
+
+
+def test_another_sites_page_cannot_throw_switches(shop: Running) -> None:
+    form = {"Content-Type": "text/plain"}
+    assert shop.ask("POST", "/control/faults", {"name": "delay"}, form).status == 422
+    assert shop.ask("GET", "/control").body["faults"] == []
+
+
+def test_unknown_switches_are_named(shop: Running) -> None:
+    for path, body, word in [
+        ("/control/faults", {"name": "meteor"}, "delay"),
+        ("/control/roads", {"edge": "order>moon", "road": "rest"}, "order>user"),
+        ("/control/roads", {"edge": "order>user", "road": "pigeon"}, "queue"),
+    ]:
+        answer = shop.ask("POST", path, body)
+        assert answer.status == 404
+        assert word in answer.body["error"]["message"]
