@@ -94,6 +94,14 @@ class Store:
         with self.borrow() as connection:
             return Transaction(connection).row(sql, *values)
 
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        for _ in range(self._free.qsize()):
+            connection = self._free.get()
+            if connection is not None:
+                connection.close()
+            self._free.put(None)
+
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that takes effect as a whole when the context ends well, and not at all otherwise."""

@@ -114,7 +114,8 @@ class FileQueue:
         return int(row["count"]) if row else 0
 
     def close(self) -> None:
-        """Nothing to let go of: the file is the queue."""
+        """Let go of the file."""
+        self._store.close()
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -90,8 +90,13 @@ class Link:
             raise BrokenLink("the other side closed the connection")
         return data
 
-    def close(self) -> None:
-        """End the connection; a thread that waits in `receive` gets `BrokenLink`."""
+    def end(self) -> None:
+        """End the connection, from any thread; the one that receives gets `BrokenLink`, and must `close`."""
         with suppress(OSError):  # it may not be connected any more
             self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self.end()
+        self._reader.close()
         self._socket.close()

@@ -76,9 +76,11 @@ class _Line:
                 waiting = list(self._waiting.values())
             for answer in waiting:
                 _fail(answer, Unavailable(str(broken)))
+        finally:
+            self._link.close()
 
-    def close(self) -> None:
-        self._link.close()
+    def end(self) -> None:
+        self._link.end()
 
 
 def _settle(answer: Future[Payload], frame: Frame) -> None:
@@ -128,7 +130,7 @@ class RpcRoad:
         """End all connections; calls under way become `Unavailable`."""
         with self._lock:
             for line in self._lines:
-                line.close()
+                line.end()
 
 
 class RpcServer:
@@ -185,5 +187,7 @@ class RpcServer:
 
     def close(self) -> None:
         """Stop accepting; what is under way may end."""
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)  # wakes the thread in `accept`; closing alone does not
         self._listening.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
