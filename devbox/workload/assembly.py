@@ -14,7 +14,7 @@ from devbox.workload.contract import SERVICES
 from devbox.workload.control import Control
 from devbox.workload.faults import Faults
 from devbox.workload.roads import rest
-from devbox.workload.roads.desk import Desk, Edge, Patience, Road
+from devbox.workload.roads.desk import Desk, Edge, Road
 from devbox.workload.roads.filequeue import FileQueue
 from devbox.workload.roads.queue import Queue, QueueRoad, QueueServer
 from devbox.workload.roads.remote import RemoteNotifications, RemotePayments, RemoteUsers
@@ -56,15 +56,15 @@ class Surroundings:
         """The way from one service to another, over any road."""
         place = self.settings.places[callee]
         roads: dict[str, Road] = {
-            "rest": RestRoad(place.host, place.http),
-            "rpc": RpcRoad(place.host, place.rpc),
-            "queue": QueueRoad(self.queue, callee),
+            "rest": RestRoad(place.host, place.http, self.faults),
+            "rpc": RpcRoad(place.host, place.rpc, trouble=self.faults),
+            "queue": QueueRoad(self.queue, callee, self.faults),
         }
-        return Edge(f"{caller}>{callee}", roads, lambda edge: self.board.read().road(edge), Patience())
+        return Edge(f"{caller}>{callee}", roads, lambda edge: self.board.read().road(edge), self.faults)
 
     def store(self, name: str, schema: str) -> Store:
         """A service's own database."""
-        return Store(self.settings.state / f"{name}.db", schema)
+        return Store(self.settings.state / f"{name}.db", schema, self.faults)
 
 
 def _user(around: Surroundings, stop: Event) -> Functions:
@@ -92,7 +92,7 @@ def _order(around: Surroundings, stop: Event) -> Functions:
         RemoteUsers(around.edge("order", "user")),
         RemotePayments(around.edge("order", "payment")),
         RemoteNotifications(around.edge("order", "notify")),
-        watched(Catalogue(), around.faults),
+        watched(Catalogue(), around.faults, but=("forget",)),
     )
     watched(service, around.faults, but=("due",))
     Thread(target=_resume, args=(service, stop), daemon=True, name="resume").start()
@@ -128,11 +128,11 @@ def serve(name: str, settings: Settings) -> None:
     hops.start(name)
     stop = Event()
     around = Surroundings.of(settings)
-    desk = Desk(name, _BUILDERS[name](around, stop))
+    desk = Desk(name, _BUILDERS[name](around, stop), around.faults)
     place = settings.places[name]
     http = ThreadServer((settings.listen, place.http), Control(around.board, rest.application(desk)))
     rpc = RpcServer(desk, settings.listen, place.rpc)
-    queue = QueueServer(desk, around.queue, name)
+    queue = QueueServer(desk, around.queue, name, around.faults)
     for server in (http.serve_forever, rpc.serve, queue.serve):
         Thread(target=server, daemon=True).start()
     until_terminated(stop)

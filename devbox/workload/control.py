@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
-from devbox.workload import faults
 from devbox.workload.contract import EDGES, ROADS, Payload
 from devbox.workload.failures import Failure, NotFound, Refused, to_data
 from devbox.workload.roads.rest import Application, body_of, reply
+from devbox.workload.switchable import KINDS, kind
 from devbox.workload.switches import Board, Fault, Switches
 
 
@@ -51,18 +51,19 @@ class Control:
         return self._state(self._board.change(how))
 
     def _state(self, switches: Switches) -> Payload:
-        return switches.as_data() | {"kinds": [asdict(kind) for kind in faults.KINDS], "ways": list(ROADS)}
+        return switches.as_data() | {"kinds": [asdict(one) for one in KINDS], "ways": list(ROADS)}
 
 
 Change = Callable[[Switches], Switches]
 
 
 def _fault_on(wanted: Payload) -> Change:
-    kind = faults.kind(str(wanted.get("name")))
-    if kind is None:
-        raise NotFound(f"no fault {wanted.get('name')}; there are {', '.join(k.name for k in faults.KINDS)}")
+    found = kind(str(wanted.get("name")))
+    if found is None:
+        raise NotFound(f"no fault {wanted.get('name')}; there are {', '.join(one.name for one in KINDS)}")
     value = wanted.get("value")
-    fault = Fault(kind.name, str(wanted.get("at") or kind.at), float(kind.value if value is None else value))
+    how_hard = float(found.value if value is None else value)
+    fault = Fault(found.name, str(wanted.get("at") or found.at), how_hard)
     return lambda switches: switches.with_fault(fault)
 
 

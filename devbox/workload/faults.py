@@ -1,66 +1,141 @@
-"""Faults on switches: what a function of the shop can be made to suffer while it runs."""
+"""Faults on switches: what the shop can be made to suffer while it runs.
+
+A fault strikes at a place. Functions of the services are places by their name (see `watch`); stores, roads
+and queues ask for theirs by the names in `switchable.KINDS`.
+"""
 
 from __future__ import annotations
 
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Protocol
 
-from devbox.workload.failures import Defect
+from devbox.workload.failures import Defect, Unavailable
 from devbox.workload.switches import Board
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One fault. `at` and `value` are what it strikes, and how hard, when nothing else is said; `pattern` is
-    what it must look like in the traces."""
+class Trouble(Protocol):
+    """Who may be in trouble at a place."""
 
-    name: str
-    at: str
-    value: float
-    unit: str
-    help: str
-    pattern: str
+    def level(self, name: str, where: str) -> float:
+        """How hard the fault of this name is on at this place; 0 when it is off."""
+        ...
 
-
-KINDS = (
-    Kind("delay", "Payments.charge", 0.2, "s", "the function waits",
-         "the function's own time grows by the delay"),
-    Kind("errors", "Users.find", 0.5, "share of calls", "the function fails",
-         "spans of the function with status error"),
-    Kind("burn", "Payments._assess_risk", 0.1, "s", "the function computes and holds the GIL",
-         "the function's own time grows, and everything in the same process with it"),
-)  # fmt: skip
+    def strike(self, where: str, thing: Any = None) -> None:
+        """Suffer whatever is on at this place, before its own work begins."""
+        ...
 
 
-def kind(name: str) -> Kind | None:
-    """The fault of that name, if there is one."""
-    return next((one for one in KINDS if one.name == name), None)
+class Calm:
+    """No trouble, ever."""
+
+    def level(self, name: str, where: str) -> float:
+        """Nothing is on."""
+        return 0.0
+
+    def strike(self, where: str, thing: Any = None) -> None:
+        """Nothing happens."""
+
+
+@dataclass(slots=True)
+class Damage:
+    """What faults hold on to inside one process."""
+
+    lock: Lock = field(default_factory=Lock)
+    leaked: list[bytearray] = field(default_factory=list)
+
+
+Strike = Callable[[float, Damage, Any], None]
 
 
 class Faults:
-    """Strikes functions by name, as the board says."""
+    """The trouble that the board says."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
+        self._damage = Damage()
 
-    def strike(self, where: str) -> None:
-        """Suffer whatever is on for the function of this name."""
+    def level(self, name: str, where: str) -> float:
+        """See `Trouble.level`."""
+        faults = self._board.read().faults
+        return next((fault.value for fault in faults if fault.name == name and fault.at == where), 0.0)
+
+    def strike(self, where: str, thing: Any = None) -> None:
+        """See `Trouble.strike`."""
         for fault in self._board.read().faults:
             if fault.at == where and fault.name in _STRIKES:
-                _STRIKES[fault.name](fault.value)
+                _STRIKES[fault.name](fault.value, self._damage, thing)
 
 
-def _fail(share: float) -> None:
+def _delay(seconds: float, damage: Damage, thing: Any) -> None:
+    time.sleep(seconds)
+
+
+def _errors(share: float, damage: Damage, thing: Any) -> None:
     if random.random() < share:
+        time.sleep(0.05)  # what fails has mostly tried for a while
         raise Defect("a fault that was switched on")
 
 
-def _burn(seconds: float) -> None:
+def _burn(seconds: float, damage: Damage, thing: Any) -> None:
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         sum(range(1000))
 
 
-_STRIKES: dict[str, Callable[[float], None]] = {"delay": time.sleep, "errors": _fail, "burn": _burn}
+def _hold_lock(seconds: float, damage: Damage, thing: Any) -> None:
+    with damage.lock:
+        time.sleep(seconds)
+
+
+_LEAK_LIMIT = 1 << 30
+
+
+def _leak(megabytes: float, damage: Damage, thing: Any) -> None:
+    size = int(megabytes * 1e6)
+    if sum(map(len, damage.leaked)) + size > _LEAK_LIMIT:
+        damage.leaked.clear()  # the lesson is learnt; the machine is still needed
+    damage.leaked.append(bytearray(b"leak") * (size // 4))
+
+
+def _refuse(seconds: float, damage: Damage, thing: Any) -> None:
+    time.sleep(seconds)
+    raise Unavailable("payment is down: a fault that was switched on")
+
+
+def _unavailable(tries: float, damage: Damage, thing: Any) -> None:
+    raise Unavailable("overloaded: a fault that was switched on")
+
+
+def _forget_prices(seconds: float, damage: Damage, thing: Any) -> None:
+    thing.forget()
+
+
+def _slow_query(rows: float, damage: Damage, thing: Any) -> None:
+    thing.execute(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT count(*) FROM n",
+        (int(rows),),
+    ).fetchall()
+
+
+_STRIKES: dict[str, Strike] = {
+    "delay": _delay,
+    "errors": _errors,
+    "burn": _burn,
+    "lock": _hold_lock,
+    "pool": _delay,
+    "slow-query": _slow_query,
+    "leak": _leak,
+    "retry-storm": _unavailable,
+    "n+1": _delay,
+    "queue-stuck": _delay,
+    "poison": _errors,
+    "payment-down": _refuse,
+    "slow-dns": _delay,
+    "cache-off": _forget_prices,
+}
+"""What a fault does where it strikes. Those that are missing here change how a place works: it asks for their
+level."""

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import LifoQueue
+from threading import Lock
 from typing import Any
 
 from devbox.workload import hops
+from devbox.workload.faults import Calm, Trouble
 
 Row = sqlite3.Row
 
@@ -28,24 +30,29 @@ def _label(sql: str) -> str:
 class Transaction:
     """Statements that take effect together."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, trouble: Trouble) -> None:
         self._connection = connection
+        self._trouble = trouble
+
+    def _execute(self, sql: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
+        self._trouble.strike(_label(sql), self._connection)
+        return self._connection.execute(sql, values)
 
     def rows(self, sql: str, *values: Any) -> list[Row]:
         """All rows of a query."""
         with hops.inside(_label(sql), statement=sql):
-            return self._connection.execute(sql, values).fetchall()
+            return self._execute(sql, values).fetchall()
 
     def row(self, sql: str, *values: Any) -> Row | None:
         """The first row of a query, if there is one."""
         with hops.inside(_label(sql), statement=sql):
-            found: Row | None = self._connection.execute(sql, values).fetchone()
+            found: Row | None = self._execute(sql, values).fetchone()
             return found
 
     def run(self, sql: str, *values: Any) -> int:
         """Execute a statement; how many rows it touched. A broken constraint is `sqlite3.IntegrityError`."""
         with hops.inside(_label(sql), statement=sql):
-            return self._connection.execute(sql, values).rowcount
+            return self._execute(sql, values).rowcount
 
 
 class Store:
@@ -55,9 +62,13 @@ class Store:
     checkpoints, so the last moments may be lost when the machine itself dies).
     """
 
-    def __init__(self, path: Path, schema: str, connections: int = 8) -> None:
+    def __init__(self, path: Path, schema: str, trouble: Trouble | None = None, connections: int = 8) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
+        self._trouble = trouble or Calm()
+        self._late = f"Store.release {path.stem}s"
+        self._single = Lock()
+        self._writing = Lock()
         self._free: LifoQueue[sqlite3.Connection | None] = LifoQueue()
         for _ in range(connections):
             self._free.put(None)
@@ -77,22 +88,37 @@ class Store:
     @contextmanager
     def borrow(self) -> Iterator[sqlite3.Connection]:
         """A connection of the pool, for as long as the context lasts; waits while all are out."""
-        connection = self._free.get()
+        with self._one_only():
+            connection = self._free.get()
+            try:
+                connection = connection or self._connect()
+                yield connection
+                self._trouble.strike(self._late)
+            finally:
+                self._free.put(connection)
+
+    @contextmanager
+    def _one_only(self) -> Iterator[None]:
+        """A pool of one, while that fault is on."""
+        if not self._trouble.level("pool", self._late):
+            yield
+            return
+        with hops.inside("Store.borrow"):
+            self._single.acquire()
         try:
-            connection = connection or self._connect()
-            yield connection
+            yield
         finally:
-            self._free.put(connection)
+            self._single.release()
 
     def rows(self, sql: str, *values: Any) -> list[Row]:
         """All rows of a query outside a transaction."""
         with self.borrow() as connection:
-            return Transaction(connection).rows(sql, *values)
+            return Transaction(connection, self._trouble).rows(sql, *values)
 
     def row(self, sql: str, *values: Any) -> Row | None:
         """The first row of a query outside a transaction."""
         with self.borrow() as connection:
-            return Transaction(connection).row(sql, *values)
+            return Transaction(connection, self._trouble).row(sql, *values)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -107,11 +133,19 @@ class Store:
         """A transaction that takes effect as a whole when the context ends well, and not at all otherwise."""
         with self.borrow() as connection:
             with hops.inside("SQL BEGIN"):  # the time that is spent waiting for other writers
-                connection.execute("BEGIN IMMEDIATE")
+                # SQLite lets a second writer sleep and look again; among threads a lock wakes it at once.
+                self._writing.acquire()
             try:
-                yield Transaction(connection)
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            with hops.inside("SQL COMMIT"):
-                connection.execute("COMMIT")
+                yield from self._transaction(connection)
+            finally:
+                self._writing.release()
+
+    def _transaction(self, connection: sqlite3.Connection) -> Iterator[Transaction]:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield Transaction(connection, self._trouble)
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        with hops.inside("SQL COMMIT"):
+            connection.execute("COMMIT")

@@ -8,12 +8,17 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from devbox.tracer import traced
-from devbox.workload.faults import Faults
+from devbox.workload.faults import Trouble
 
 Thing = TypeVar("Thing")
 
 
-def watched(thing: Thing, faults: Faults, but: tuple[str, ...] = ()) -> Thing:
+ROW_BY_ROW = {"Orders.latest": "SQL SELECT orders"}
+"""Functions that can be made to ask once more for each row, and the statement that is then asked N + 1
+times."""
+
+
+def watched(thing: Thing, faults: Trouble, but: tuple[str, ...] = ()) -> Thing:
     """The same object, each of its functions (`but` these) wrapped; spans are named `Class.function`."""
     kind = type(thing)
     for name, function in inspect.getmembers(kind, inspect.isfunction):
@@ -22,14 +27,18 @@ def watched(thing: Thing, faults: Faults, but: tuple[str, ...] = ()) -> Thing:
             and name not in but
             and not isinstance(inspect.getattr_static(kind, name), staticmethod)
         ):
-            setattr(thing, name, _wrapped(function.__get__(thing), f"{kind.__name__}.{name}", faults))
+            setattr(thing, name, _wrapped(thing, function.__get__(thing), f"{kind.__name__}.{name}", faults))
     return thing
 
 
-def _wrapped(function: Callable[..., Any], where: str, faults: Faults) -> Callable[..., Any]:
+def _wrapped(thing: Any, function: Callable[..., Any], where: str, faults: Trouble) -> Callable[..., Any]:
     @functools.wraps(function)
     def suffering(*args: Any, **kwargs: Any) -> Any:
-        faults.strike(where)
-        return function(*args, **kwargs)
+        faults.strike(where, thing)
+        result = function(*args, **kwargs)
+        if where in ROW_BY_ROW and faults.level("n+1", ROW_BY_ROW[where]):
+            for one in result:
+                thing.get(one.id)
+        return result
 
     return traced(suffering, name=where)  # type: ignore[no-any-return]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 from devbox.workload import hops
 from devbox.workload.contract import Operation, Payload, operation
 from devbox.workload.failures import Failure, NotFound, Refused, Unavailable
+from devbox.workload.faults import Calm, Trouble
 from devbox.workload.roads import deadline
 
 Headers = Mapping[str, str]
@@ -31,13 +33,17 @@ class Road(Protocol):
 class Desk:
     """The callee's end of all roads: operations by name."""
 
-    def __init__(self, service: str, functions: Mapping[str, Callable[..., Any]]) -> None:
+    def __init__(
+        self, service: str, functions: Mapping[str, Callable[..., Any]], trouble: Trouble | None = None
+    ) -> None:
         self.service = service
+        self._trouble = trouble or Calm()
         self._functions = functions
         self._signatures = {name: inspect.signature(function) for name, function in functions.items()}
 
     def handle(self, road: str, name: str, payload: Payload, headers: Headers) -> Payload:
         """Carry out a call that came over `road`, as a span below the caller's."""
+        self._trouble.strike(f"Desk {self.service}")
         with hops.serving(road, name, headers), deadline.within(headers):
             function = self._functions.get(name)
             if function is None:
@@ -94,15 +100,25 @@ class Budget:
             return True
 
 
+_STORMY = {"users.find": "Users.find", "payments.charge": "Payments.charge"}
+"""Operations, and the functions whose overload their callers answer with a storm."""
+
+
 class Edge:
     """One service's way to another, over the road that `choose` names at this moment."""
 
     def __init__(
-        self, name: str, roads: Mapping[str, Road], choose: Callable[[str], str], patience: Patience
+        self,
+        name: str,
+        roads: Mapping[str, Road],
+        choose: Callable[[str], str],
+        trouble: Trouble | None = None,
+        patience: Patience = Patience(),
     ) -> None:
         self.name = name
         self._roads = roads
         self._choose = choose
+        self._trouble = trouble or Calm()
         self._patience = patience
         self._budget = Budget()
 
@@ -111,15 +127,24 @@ class Edge:
         wanted = operation(name)
         assert wanted is not None, name
         self._budget.earn()
-        for attempt in range(1, self._patience.tries + 1):
+        for attempt in itertools.count(1):
             try:
                 return self._try(wanted, payload, attempt)
             except Unavailable:
-                if attempt == self._patience.tries or not self._budget.spend():
+                if not self._again(name, attempt):
                     raise
-                pause = self._patience.pause * 2 ** (attempt - 1) * random.uniform(0.5, 1)
-                time.sleep(deadline.remaining(pause))
         raise AssertionError("unreachable")
+
+    def _again(self, name: str, attempt: int) -> bool:
+        """Whether to try once more, after a pause."""
+        storm = self._trouble.level("retry-storm", _STORMY.get(name, ""))
+        if storm:
+            return attempt < storm
+        if attempt >= self._patience.tries or not self._budget.spend():
+            return False
+        pause = self._patience.pause * 2 ** (attempt - 1) * random.uniform(0.5, 1)
+        time.sleep(deadline.remaining(pause))
+        return True
 
     def _try(self, wanted: Operation, payload: Payload, attempt: int) -> Payload:
         road = self._choose(self.name)

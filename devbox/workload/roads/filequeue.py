@@ -16,7 +16,7 @@ from devbox.workload.store import Store
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, body TEXT NOT NULL, sent INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, body TEXT NOT NULL,
     free REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS messages_free ON messages (topic, free);
@@ -26,14 +26,13 @@ CREATE TABLE IF NOT EXISTS dead (
 """
 
 _NEXT = (
-    "SELECT id, body, sent, attempts FROM messages WHERE topic = ? AND free <= ? ORDER BY free, id LIMIT 1"
+    "SELECT id, body, free, attempts FROM messages WHERE topic = ? AND free <= ? ORDER BY free, id LIMIT 1"
 )
+
+_NEXT_FREE = "SELECT free FROM messages WHERE topic = ? ORDER BY free LIMIT 1"
 
 _POLL = 0.005
 """Seconds between two looks at whether the file changed."""
-
-_LOOK_ANYWAY = 0.25
-"""Seconds after which to look although nothing changed: a lease or a delay may have ended."""
 
 
 class FileQueue:
@@ -45,12 +44,9 @@ class FileQueue:
 
     def put(self, topic: str, body: Payload) -> None:
         """Hand a message over (see `Queue.put`)."""
-        now = time.time_ns()
+        sql = "INSERT INTO messages (topic, body, free) VALUES (?, ?, ?)"
         with _stated(), self._store.write() as change:
-            change.run(
-                "INSERT INTO messages (topic, body, sent, free) VALUES (?, ?, ?, ?)",
-                topic, json.dumps(body), now, now / 1e9,
-            )  # fmt: skip
+            change.run(sql, topic, json.dumps(body), time.time())
 
     def take(self, topic: str, wait: float) -> Message | None:
         """Take the next message (see `Queue.take`)."""
@@ -58,8 +54,9 @@ class FileQueue:
         with _stated():
             while True:
                 found = self._lend(topic)
-                if found is not None or not self._changed(end):
+                if found is not None or time.monotonic() >= end:
                     return found
+                self._wait(topic, end)
 
     def _lend(self, topic: str) -> Message | None:
         now = time.time()
@@ -76,18 +73,17 @@ class FileQueue:
                 attempt,
                 row["id"],
             )
-        return Message(json.loads(row["body"]), row["sent"], attempt, row["id"])
+        return Message(json.loads(row["body"]), int(row["free"] * 1e9), attempt, row["id"])
 
-    def _changed(self, end: float) -> bool:
-        """Wait until somebody wrote, or it is time to look anyway; False at `end`."""
+    def _wait(self, topic: str, end: float) -> None:
+        """Wait until somebody wrote, a lease or a delay of this topic has ended, or it is `end`."""
         with self._store.borrow() as connection:
             before = _version(connection)
-            look = time.monotonic() + _LOOK_ANYWAY
-            while time.monotonic() < min(end, look):
+            next_free = connection.execute(_NEXT_FREE, (topic,)).fetchone()
+            if next_free is not None:
+                end = min(end, time.monotonic() + next_free[0] - time.time())
+            while time.monotonic() < end and _version(connection) == before:
                 time.sleep(_POLL)
-                if _version(connection) != before:
-                    return True
-        return time.monotonic() < end
 
     def done(self, topic: str, message: Message) -> None:
         """Forget a message (see `Queue.done`)."""

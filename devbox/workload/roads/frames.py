@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
+from devbox.workload.faults import Calm, Trouble
+
 CALL, RESULT, FAILURE, CANCEL = 1, 2, 3, 4
 
 LIMIT = 1 << 24
@@ -52,7 +54,8 @@ class Frame:
 class Link:
     """Frames over a connected socket: any thread may send, one thread receives."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, trouble: Trouble | None = None) -> None:
+        self._trouble = trouble or Calm()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.settimeout(None)
         self._socket = connection
@@ -64,9 +67,19 @@ class Link:
         data = frame.encode()
         try:
             with self._sending:
-                self._socket.sendall(data)
+                if self._trouble.level("delayed-ack", "Link order"):
+                    self._stutter(data)
+                else:
+                    self._socket.sendall(data)
         except OSError as error:
             raise BrokenLink(str(error)) from None
+
+    def _stutter(self, data: bytes) -> None:
+        """Send as a careless program does: in small packets, with Nagle's algorithm on. What follows the
+        first waits until it is acknowledged, which the other side puts off for 40 ms (RFC 9293, 3.8.6.3)."""
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+        for part in (data[:1], data[1:4], data[4:]):
+            self._socket.sendall(part)
 
     def receive(self) -> Frame:
         """Wait for the next frame; `BrokenLink` when there will be none."""

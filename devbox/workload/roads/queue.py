@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from devbox.workload import hops
 from devbox.workload.contract import Operation, Payload
 from devbox.workload.failures import DeadlineExceeded, Refused, Unavailable, from_data, to_data
+from devbox.workload.faults import Calm, Trouble
 from devbox.workload.roads.desk import Desk, Headers
 
 ATTEMPTS = 5
@@ -26,11 +27,11 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as it was taken. `sent` is nanoseconds since the epoch, `attempt` counts from 1; `ticket`
-    is what its queue knows it by."""
+    """One message as it was taken. `since` is from when it could be taken (ns since the epoch): sent, handed
+    back, or set free by a taker's death. `attempt` counts from 1; `ticket` is the queue's own."""
 
     body: Payload
-    sent: int
+    since: int
     attempt: int = 1
     ticket: Any = field(default=None, compare=False)
 
@@ -69,8 +70,9 @@ class Queue(Protocol):
 class QueueRoad:
     """The caller's end: one topic per service, and one topic of its own for answers."""
 
-    def __init__(self, queue: Queue, topic: str) -> None:
+    def __init__(self, queue: Queue, topic: str, trouble: Trouble | None = None) -> None:
         self._queue = queue
+        self._trouble = trouble or Calm()
         self._topic = topic
         self._answers = f"answers-{uuid.uuid4().hex}"
         self._waiting: dict[str, Future[Payload]] = {}
@@ -80,7 +82,10 @@ class QueueRoad:
 
     def call(self, wanted: Operation, payload: Payload, headers: Headers, timeout: float) -> Payload:
         """Carry a call over the queue; for events, accepted by the queue is enough."""
-        body: Payload = {"operation": wanted.name, "headers": dict(headers), "payload": payload}
+        sent = time.time_ns() - int(self._trouble.level("clock-skew", f"QueueRoad {self._topic}") * 1e9)
+        body: Payload = {
+            "operation": wanted.name, "headers": dict(headers), "payload": payload, "sent": sent
+        }  # fmt: skip
         if wanted.event:
             self._queue.put(self._topic, body)
             return {}
@@ -127,7 +132,10 @@ class QueueRoad:
 class QueueServer:
     """The callee's end: takes messages of one topic and carries them out on `workers` threads."""
 
-    def __init__(self, desk: Desk, queue: Queue, topic: str, workers: int = 4) -> None:
+    def __init__(
+        self, desk: Desk, queue: Queue, topic: str, trouble: Trouble | None = None, workers: int = 4
+    ) -> None:
+        self._trouble = trouble or Calm()
         self._desk = desk
         self._queue = queue
         self._topic = topic
@@ -139,6 +147,7 @@ class QueueServer:
         """Take messages until `close`."""
         while not self._closed.is_set():
             self._places.acquire()
+            self._trouble.strike(f"QueueServer {self._topic}")
             try:
                 message = self._queue.take(self._topic, wait=0.5)
             except Unavailable:
@@ -162,7 +171,8 @@ class QueueServer:
         if call.get("until", float("inf")) < time.time():
             self._queue.done(self._topic, message)  # nobody waits for this answer any more
             return
-        headers = hops.waited(self._topic, call["headers"], message.sent, message.attempt)
+        since = message.since if message.attempt > 1 else call["sent"]
+        headers = hops.waited(self._topic, call["headers"], since, message.attempt)
         try:
             outcome = {"result": self._desk.handle("queue", call["operation"], call["payload"], headers)}
         except Exception as failure:  # noqa: BLE001  what failed decides what becomes of the message

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import uuid
 from collections.abc import Callable, Iterable
 from queue import Empty, LifoQueue
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from devbox.workload import hops
 from devbox.workload.contract import Operation, Payload, route
 from devbox.workload.failures import (
     DeadlineExceeded,
@@ -20,6 +22,7 @@ from devbox.workload.failures import (
     from_data,
     to_data,
 )
+from devbox.workload.faults import Calm, Trouble
 from devbox.workload.roads.desk import Desk, Headers
 
 Environ = dict[str, Any]
@@ -99,8 +102,9 @@ def _no_route(environ: Environ) -> Failure:
 class RestRoad:
     """Calls over HTTP/1.1, one connection per call under way, kept for the next one."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, trouble: Trouble | None = None) -> None:
         self._place = (host, port)
+        self._trouble = trouble or Calm()
         self._idle: LifoQueue[http.client.HTTPConnection] = LifoQueue()
 
     def call(self, wanted: Operation, payload: Payload, headers: Headers, timeout: float) -> Payload:
@@ -132,18 +136,31 @@ class RestRoad:
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise Unavailable(f"{self._name()}: {error or type(error).__name__}") from None
-        self._idle.put(connection)
+        if self._trouble.level("slow-dns", "resolve"):
+            connection.close()
+        else:
+            self._idle.put(connection)
         return answer
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
         try:
             connection = self._idle.get_nowait()
         except Empty:
-            return http.client.HTTPConnection(*self._place, timeout=timeout)
+            return self._connect(timeout)
         connection.timeout = timeout
         if connection.sock is not None:
             connection.sock.settimeout(timeout)
         return connection
+
+    def _connect(self, timeout: float) -> http.client.HTTPConnection:
+        host, port = self._place
+        with hops.inside("resolve", host=host):
+            self._trouble.strike("resolve")
+            try:
+                address = str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0])
+            except OSError as error:
+                raise Unavailable(f"{host}: {error}") from None
+        return http.client.HTTPConnection(address, port, timeout=timeout)
 
     def _name(self) -> str:
         return f"{self._place[0]}:{self._place[1]}"

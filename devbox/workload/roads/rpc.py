@@ -15,6 +15,7 @@ from typing import Any
 
 from devbox.workload.contract import Operation, Payload
 from devbox.workload.failures import DeadlineExceeded, Unavailable, from_data, to_data
+from devbox.workload.faults import Calm, Trouble
 from devbox.workload.roads.desk import Desk, Headers
 from devbox.workload.roads.frames import CALL, CANCEL, FAILURE, RESULT, BrokenLink, Frame, Link
 
@@ -24,9 +25,9 @@ Place = tuple[str, int]
 class _Line:
     """The caller's end of one connection."""
 
-    def __init__(self, place: Place, timeout: float) -> None:
+    def __init__(self, place: Place, timeout: float, trouble: Trouble) -> None:
         try:
-            self._link = Link(socket.create_connection(place, timeout))
+            self._link = Link(socket.create_connection(place, timeout), trouble)
         except OSError as error:
             raise Unavailable(f"{place[0]}:{place[1]}: {error}") from None
         self._ids = itertools.count(1)
@@ -103,7 +104,8 @@ def _fail(answer: Future[Payload], failure: Exception) -> None:
 class RpcRoad:
     """A pool of at most `size` connections to one service; the least busy one takes the next call."""
 
-    def __init__(self, host: str, port: int, size: int = 2) -> None:
+    def __init__(self, host: str, port: int, size: int = 2, trouble: Trouble | None = None) -> None:
+        self._trouble = trouble or Calm()
         self._place = (host, port)
         self._size = size
         self._lines: list[_Line] = []
@@ -122,7 +124,7 @@ class RpcRoad:
             self._lines = [line for line in self._lines if not line.broken]
             idle = min(self._lines, key=lambda line: line.in_flight, default=None)
             if idle is None or (idle.in_flight and len(self._lines) < self._size):
-                idle = _Line(self._place, timeout)
+                idle = _Line(self._place, timeout, self._trouble)
                 self._lines.append(idle)
             return idle
 

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from devbox.workload.failures import NotFound
 
 PRICES = {"teapot": 2400, "cup": 650, "saucer": 420, "kettle": 3900, "tea": 890}
 """Cents apiece."""
+
+
+_OTHER_GOODS = 50_000
+
+
+def _wholesale_list() -> Iterator[str]:
+    """What the wholesaler has, `name;cents` line by line; what this shop sells comes last."""
+    for number in range(_OTHER_GOODS):
+        yield f"other-{number};{number % 997}"
+    for name, price in PRICES.items():
+        yield f"{name};{price}"
 
 
 class Catalogue:
@@ -20,8 +33,14 @@ class Catalogue:
             self._known[item] = self._look_up(item)
         return self._known[item]
 
+    def forget(self) -> None:
+        """Look everything up again."""
+        self._known.clear()
+
     def _look_up(self, item: str) -> int:
-        try:
-            return PRICES[item]
-        except KeyError:
-            raise NotFound(f"the shop does not sell {item!r}; it sells {', '.join(PRICES)}") from None
+        """Search the wholesaler's list: long, and sorted by nothing."""
+        for line in _wholesale_list():
+            name, _, price = line.partition(";")
+            if name == item:
+                return int(price)
+        raise NotFound(f"the shop does not sell {item!r}; it sells {', '.join(PRICES)}")
