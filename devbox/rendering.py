@@ -20,8 +20,8 @@ def templates_dir() -> Path:
 
 @cache
 def environment(escape: bool) -> Environment:
-    """The Jinja environment over all templates; `escape` for XML and HTML. Jinja is loaded here: the workload finds
-    its files where only the standard library is."""
+    """The Jinja environment over all templates; `escape` for XML and HTML."""
+    # Loaded here: the workload finds its files where there is nothing but the standard library.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(

@@ -22,6 +22,12 @@ _LOCAL = typer.Option(False, "--local", help="As processes of this machine: no D
 _URL = typer.Option("", "--url", help="The gateway; found by itself when the shop runs on this machine.")
 
 
+_IN_CONTAINERS = (
+    "devbox workload up --local",
+    "devbox --host USER@HOST up   (in a checkout of devbox: the shop in containers on the host)",
+)
+
+
 def _state() -> Path:
     from devbox.config.paths import state_dir
 
@@ -34,11 +40,10 @@ def up(
     local: bool = _LOCAL,
     port: int = typer.Option(8080, "--port", help="The gateway's port (with --local)."),
 ) -> None:
-    """Start the shop: on the host as `devbox up` does, or with --local on this machine."""
+    """Start the shop on this machine. On a host: `devbox up` in a checkout of devbox."""
     run = options.of(ctx)
     if not local:
-        _up_remote(run)
-        return
+        raise UsageError("wants --local", next_steps=_IN_CONTAINERS)
     from devbox.workload import local as shops
 
     shop = shops.up(_state(), port, run.console.say)
@@ -54,20 +59,17 @@ def up(
         "  devbox workload load      (orders, and how long they take)",
         f"  devbox trace slow --spool {shops.spool(shop.state)}",
         "  devbox workload faults    (make something slow, then look again)",
-        "  devbox workload down --local",
+        "  devbox workload down",
     ]
     run.console.result("\n".join(lines), shop.as_data())
 
 
 @app.command()
-def down(ctx: typer.Context, local: bool = _LOCAL) -> None:
+def down(ctx: typer.Context) -> None:
     """Stop the shop."""
     run = options.of(ctx)
     from devbox.workload import local as shops
 
-    if not local and shops.find(_state()) is None:
-        _down_remote(run)
-        return
     ended = shops.down(_state())
     run.console.result("the shop is down" if ended else "no shop was running", {"ended": ended})
 
@@ -193,11 +195,3 @@ def _show(run: Options, state: dict[str, Any]) -> None:
             rows.append(("on" if at else "", kind["name"], at or kind["at"], shown, kind["help"]))
     text = run.console.table(("", "fault", "at", "how hard", "what happens"), rows)
     run.console.result(text, {"on": state["faults"], "kinds": state["kinds"]})
-
-
-def _up_remote(run: Options) -> None:
-    raise NotImplementedError
-
-
-def _down_remote(run: Options) -> None:
-    raise NotImplementedError

@@ -6,15 +6,22 @@ and queues ask for theirs by the names in `switchable.KINDS`.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from devbox.workload.failures import Defect, Unavailable
 from devbox.workload.switches import Board
+
+Given = Mapping[str, Any]
+"""The arguments of the call that is struck, by name."""
+
+_NOTHING: Given = MappingProxyType({})
 
 
 class Trouble(Protocol):
@@ -24,7 +31,7 @@ class Trouble(Protocol):
         """How hard the fault of this name is on at this place; 0 when it is off."""
         ...
 
-    def strike(self, where: str, thing: Any = None) -> None:
+    def strike(self, where: str, thing: Any = None, given: Given = _NOTHING) -> None:
         """Suffer whatever is on at this place, before its own work begins."""
         ...
 
@@ -36,7 +43,7 @@ class Calm:
         """Nothing is on."""
         return 0.0
 
-    def strike(self, where: str, thing: Any = None) -> None:
+    def strike(self, where: str, thing: Any = None, given: Given = _NOTHING) -> None:
         """Nothing happens."""
 
 
@@ -48,7 +55,7 @@ class Damage:
     leaked: list[bytearray] = field(default_factory=list)
 
 
-Strike = Callable[[float, Damage, Any], None]
+Strike = Callable[[float, Damage, Any, Given], None]
 
 
 class Faults:
@@ -63,30 +70,38 @@ class Faults:
         faults = self._board.read().faults
         return next((fault.value for fault in faults if fault.name == name and fault.at == where), 0.0)
 
-    def strike(self, where: str, thing: Any = None) -> None:
+    def strike(self, where: str, thing: Any = None, given: Given = _NOTHING) -> None:
         """See `Trouble.strike`."""
         for fault in self._board.read().faults:
             if fault.at == where and fault.name in _STRIKES:
-                _STRIKES[fault.name](fault.value, self._damage, thing)
+                _STRIKES[fault.name](fault.value, self._damage, thing, given)
 
 
-def _delay(seconds: float, damage: Damage, thing: Any) -> None:
+def _delay(seconds: float, damage: Damage, thing: Any, given: Given) -> None:
     time.sleep(seconds)
 
 
-def _errors(share: float, damage: Damage, thing: Any) -> None:
+def _errors(share: float, damage: Damage, thing: Any, given: Given) -> None:
     if random.random() < share:
         time.sleep(0.05)  # what fails has mostly tried for a while
         raise Defect("a fault that was switched on")
 
 
-def _burn(seconds: float, damage: Damage, thing: Any) -> None:
+def _poison(share: float, damage: Damage, thing: Any, given: Given) -> None:
+    """The same messages every time, however often they are delivered."""
+    drawn = hashlib.sha256(str(given.get("key")).encode()).digest()[0] / 256
+    if drawn < share:
+        time.sleep(0.05)
+        raise Defect("a message that cannot be worked on: a fault that was switched on")
+
+
+def _burn(seconds: float, damage: Damage, thing: Any, given: Given) -> None:
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         sum(range(1000))
 
 
-def _hold_lock(seconds: float, damage: Damage, thing: Any) -> None:
+def _hold_lock(seconds: float, damage: Damage, thing: Any, given: Given) -> None:
     with damage.lock:
         time.sleep(seconds)
 
@@ -94,27 +109,27 @@ def _hold_lock(seconds: float, damage: Damage, thing: Any) -> None:
 _LEAK_LIMIT = 1 << 30
 
 
-def _leak(megabytes: float, damage: Damage, thing: Any) -> None:
+def _leak(megabytes: float, damage: Damage, thing: Any, given: Given) -> None:
     size = int(megabytes * 1e6)
     if sum(map(len, damage.leaked)) + size > _LEAK_LIMIT:
         damage.leaked.clear()  # the lesson is learnt; the machine is still needed
     damage.leaked.append(bytearray(b"leak") * (size // 4))
 
 
-def _refuse(seconds: float, damage: Damage, thing: Any) -> None:
+def _refuse(seconds: float, damage: Damage, thing: Any, given: Given) -> None:
     time.sleep(seconds)
     raise Unavailable("payment is down: a fault that was switched on")
 
 
-def _unavailable(tries: float, damage: Damage, thing: Any) -> None:
+def _unavailable(tries: float, damage: Damage, thing: Any, given: Given) -> None:
     raise Unavailable("overloaded: a fault that was switched on")
 
 
-def _forget_prices(seconds: float, damage: Damage, thing: Any) -> None:
+def _forget_prices(seconds: float, damage: Damage, thing: Any, given: Given) -> None:
     thing.forget()
 
 
-def _slow_query(rows: float, damage: Damage, thing: Any) -> None:
+def _slow_query(rows: float, damage: Damage, thing: Any, given: Given) -> None:
     thing.execute(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT count(*) FROM n",
         (int(rows),),
@@ -132,7 +147,7 @@ _STRIKES: dict[str, Strike] = {
     "retry-storm": _unavailable,
     "n+1": _delay,
     "queue-stuck": _delay,
-    "poison": _errors,
+    "poison": _poison,
     "payment-down": _refuse,
     "slow-dns": _delay,
     "cache-off": _forget_prices,

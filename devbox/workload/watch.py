@@ -34,7 +34,7 @@ def watched(thing: Thing, faults: Trouble, but: tuple[str, ...] = ()) -> Thing:
 def _wrapped(thing: Any, function: Callable[..., Any], where: str, faults: Trouble) -> Callable[..., Any]:
     @functools.wraps(function)
     def suffering(*args: Any, **kwargs: Any) -> Any:
-        faults.strike(where, thing)
+        faults.strike(where, thing, kwargs)
         result = function(*args, **kwargs)
         if where in ROW_BY_ROW and faults.level("n+1", ROW_BY_ROW[where]):
             for one in result:

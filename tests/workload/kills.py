@@ -67,7 +67,7 @@ def run(shop: Running, seed: int, kills: int, customers: int = 4) -> Count:
     for thread in threads:
         thread.join()
     count.orders = len(orders)
-    _settled(shop)
+    settled(shop)
     _count(shop, orders, count)
     return count
 
@@ -89,7 +89,7 @@ def _customer(
             time.sleep(0.05)
 
 
-def _settled(shop: Running) -> None:
+def settled(shop: Running) -> None:
     """Wait until nothing is left to do: no open order, no message under way."""
 
     def idle() -> bool:

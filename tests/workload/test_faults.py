@@ -10,6 +10,7 @@ import pytest
 
 from devbox.workload.switchable import KINDS, Kind
 from tests.workload.conftest import running
+from tests.workload.kills import settled
 from tests.workload.shops import Running, eventually
 from tests.workload.slowest import slowest
 
@@ -20,7 +21,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     yield from running(tmp_path_factory.mktemp("faults"))
 
 
-def customers(shop: Running, at_once: int = 6, each: int = 3) -> None:
+def customers(shop: Running, at_once: int = 3, each: int = 4) -> None:
     """Some orders and some looks at orders, several at once."""
 
     def shopping(number: int) -> None:
@@ -42,6 +43,7 @@ def ranked(shop: Running, fault: Kind) -> list[str]:
         eventually(lambda: _quiet(shop), seconds=30)
     finally:
         shop.ask("DELETE", "/control/faults", {"name": fault.name})
+    settled(shop)
     table = slowest(span for span in shop.spans() if span.end >= began)
     return [name for name, _ in table]
 

@@ -63,9 +63,20 @@ def test_a_service_that_is_killed_comes_back(shop: Running) -> None:
 
 
 def test_a_killed_gateway_leaves_no_nginx_behind(shop: Running) -> None:
-    shop.kill("gateway")
+    gone = shop.kill("gateway")
+    eventually(lambda: shop.pids()["gateway"] != gone)
     eventually(lambda: _answers(shop))
     assert shop.order().status == 200
+    prefix = f"{shop.shop.state}/nginx".encode()
+    masters = [pid for pid in Path("/proc").glob("[0-9]*") if _command(pid).startswith(b"nginx: master")]
+    assert sum(prefix in _command(pid) for pid in masters) == 1
+
+
+def _command(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def _answers(shop: Running) -> bool:
