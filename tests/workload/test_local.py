@@ -34,7 +34,7 @@ def test_up_again_is_the_same_shop_and_down_again_is_nothing(shop: Running) -> N
     assert local.up(shop.shop.state).gateway == shop.shop.gateway
     assert shop.pids() == pids
     assert local.down(shop.shop.state)
-    assert not any(alive(pid) for pid in pids.values())
+    eventually(lambda: not any(alive(pid) for pid in pids.values()))
     assert not local.down(shop.shop.state)
 
 
