@@ -78,6 +78,14 @@ def _connection(base: Any, cursor_type: type) -> type:
         method.__name__ = name
         return method
 
+    def leave(self: Any, kind: Any, error: Any, trace: Any) -> Any:
+        # `with connection:` commits or rolls back inside of C, past our methods.
+        if RECORDER.spool is None or not self.in_transaction:
+            return base.__exit__(self, kind, error, trace)
+        with _statement("commit" if kind is None else "rollback"):
+            return base.__exit__(self, kind, error, trace)
+
     methods = {name: through_cursor(name) for name in ("execute", "executemany", "executescript")}
     methods.update({name: _timed(base, name) for name in ("commit", "rollback")}, cursor=cursor)
+    methods["__exit__"] = leave
     return type("Connection", (base,), methods)

@@ -24,7 +24,10 @@ def carried(function: Callable[..., Any]) -> Callable[..., Any]:
     cell, baggage = CURRENT.get(), _BAGGAGE.get()
     if cell is None and not baggage:
         return function
+    return _bound(function, cell, baggage)
 
+
+def _bound(function: Callable[..., Any], cell: Any, baggage: Any) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         tokens = CURRENT.set(cell), _BAGGAGE.set(baggage)
         try:
@@ -54,7 +57,8 @@ def adapt_concurrent_futures_thread(module: ModuleType) -> None:
 
     def make(submit: Any) -> Any:
         def wrapper(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-            return submit(self, carried(fn), *args, **kwargs)
+            # Also where nothing is active: the pool's thread may have been started inside another trace.
+            return submit(self, _bound(fn, CURRENT.get(), _BAGGAGE.get()), *args, **kwargs)
 
         return wrapper
 
