@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from devbox.cli.console import Console
-from devbox.cli.pycharm_world import here, remote_answer
+from devbox.cli.pycharm_world import here, pull_helper, remote_answer
 from devbox.errors import EXIT_FAILURE, DevboxError
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ class Job:
 
     def install(self, ide: Ide, force: bool) -> None:
         """What belongs to the IDE itself."""
+        from devbox.config.model import Interpreter
         from devbox.pycharm import render, store, strict
 
         wanted = render.ide(self.facts(self.ask_again(), False))
@@ -127,6 +128,8 @@ class Job:
         if backup := store.back_up(changes, self.memory.path.parent / "backups"):
             self.note(f"the files before are in {backup}")
         self._do(ide.folder, changes)
+        if self.config.pycharm.interpreter is not Interpreter.SSH:
+            pull_helper(self.config, self.note)
         self.data["ide"] = {"name": ide.name, "folder": str(ide.folder)}
 
     def ask_again(self) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,19 +16,41 @@ if TYPE_CHECKING:
     from devbox.pycharm.facts import Answer
 
 Note = Callable[[str], None]
+HELPER = "busybox:latest"
 
 
 def remote_answer(config: Config, note: Note) -> Answer:
     """What host and image say; what does not answer is noted with the reason."""
     from devbox import wiring
-    from devbox.pycharm.facts import Answer, ask_host
+    from devbox.config.model import Interpreter
+    from devbox.pycharm.facts import Answer, ask_host, ask_image
 
     try:
         with wiring.open_host(config) as host:
-            return ask_host(host)
+            answer = ask_host(host)
+            if config.pycharm.interpreter is Interpreter.SSH:
+                return answer
+            try:
+                with wiring.open_daemon(config, host) as daemon:
+                    return replace(answer, container_python=ask_image(daemon, config.image))
+            except DevboxError as error:
+                note(f"the image was not asked: {error}")
+                return answer
     except DevboxError as error:
         note(f"the host was not asked: {error}")
         return Answer()
+
+
+def pull_helper(config: Config, note: Note) -> None:
+    """Have busybox on the host: PyCharm starts its helper container from it, and does not pull it alone."""
+    from devbox import wiring
+
+    try:
+        with wiring.open_daemon(config) as daemon:
+            if daemon.image(HELPER) is None:
+                daemon.pull(HELPER, lambda _line: None)
+    except DevboxError as error:
+        note(f"{HELPER} is not on the host and could not be pulled ({error}); PyCharm may ask for it")
 
 
 def here(config: Config, upload: bool, version: tuple[int, int]) -> Here:

@@ -1,0 +1,226 @@
+"""The whole road on a rehearsal host: what the settings say, and nothing else, leads to the running code."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shlex
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import paramiko
+import pytest
+
+from devbox.pycharm.xml import Node, parse
+from tests.rehearsal import hosts
+
+pytestmark = pytest.mark.host
+
+TOP = Path(__file__).resolve().parents[2]
+DOCKERFILE = 'ARG PYTHON_IMAGE=python:3.12-slim\nFROM ${PYTHON_IMAGE}\nWORKDIR /app\nCMD ["python3"]\n'
+
+
+@dataclass
+class Settings:
+    """A PyCharm's eye: reads the files, expands the macros, knows nothing of devbox."""
+
+    project: Path
+    options: Path
+    home: Path
+
+    def root(self, path: Path) -> Node:
+        return parse(path.read_bytes()).root
+
+    def first(self, path: Path, tag: str) -> Node:
+        return next(node for node in self.root(path).walk() if node.tag == tag)
+
+    def expand(self, value: str) -> str:
+        return value.replace("$USER_HOME$", str(self.home)).replace("$PROJECT_DIR$", str(self.project))
+
+    def option(self, node: Node, name: str) -> str:
+        found = next(one for one in node.walk() if one.tag == "option" and one.get("name") == name)
+        return self.expand(found.get("value") or "")
+
+    def configuration(self, name: str) -> Node:
+        return self.first(self.project / ".run" / f"{name}.run.xml", "configuration")
+
+
+@dataclass
+class Stage:
+    """A prepared, built, synced project and the settings written for it."""
+
+    host: hosts.RehearsalHost
+    settings: Settings
+    environment: dict[str, str]
+
+    def devbox(self, *words: str) -> str:
+        argv = [sys.executable, "-m", "devbox", *words]
+        done = subprocess.run(
+            argv, cwd=self.settings.project, env=self.environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def stage(bench: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Everything up to the settings, done by the real command line on a host of its own."""
+    tmp = tmp_path_factory.mktemp("pycharm")
+    project, home = tmp / "code", tmp / "home"
+    options = home / ".config/JetBrains/PyCharm2024.1/options"
+    project.mkdir()
+    options.mkdir(parents=True)
+    hosts.down("pycharm")
+    host = hosts.up(hosts.Wish("pycharm"))
+    ssh_config = tmp / "ssh_config"
+    ssh_config.write_text(hosts.ssh_config())
+    (project / "Dockerfile.dev").write_text(DOCKERFILE)
+    (project / "web.py").write_text("print('hello')\n")
+    (project / "devbox.yaml").write_text(
+        'name: room\nhost: pycharm\nservices:\n  web: {command: "python -m web", ports: ["8000:8000"]}\n'
+    )
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(TOP),
+        "HOME": str(home),
+        "DEVBOX_SSH_CONFIG": str(ssh_config),
+    }
+    made = Stage(host, Settings(project, options, home), environment)
+    made.devbox("init", "--yes")
+    made.devbox("build")
+    made.devbox("sync")
+    made.devbox("pycharm", "--install")
+    yield made
+    hosts.down(host.name)
+
+
+def docker_words(settings: Settings) -> list[str]:
+    """The Docker CLI with what remote-servers.xml says."""
+    server = settings.first(settings.options / "remote-servers.xml", "remote-server")
+    folder = Path(settings.option(server, "certificatesPath"))
+    address = urlsplit(settings.option(server, "apiUrl"))
+    words = ["docker", "--host", f"tcp://{address.netloc}", "--tlsverify"]
+    for option, name in (("tlscacert", "ca.pem"), ("tlscert", "cert.pem"), ("tlskey", "key.pem")):
+        words += [f"--{option}", str(folder / name)]
+    return words
+
+
+def sftp(settings: Settings) -> tuple[paramiko.SSHClient, paramiko.SFTPClient]:
+    """Connected as webServers.xml and sshConfigs.xml say, through the server that deployment.xml names."""
+    published = settings.first(settings.project / ".idea/deployment.xml", "component")
+    servers = settings.root(settings.project / ".idea/webServers.xml")
+    server = next(
+        node
+        for node in servers.walk()
+        if node.tag == "webServer" and node.get("name") == published.get("serverName")
+    )
+    transfer = next(node for node in server.walk() if node.tag == "fileTransfer")
+    configs = settings.root(settings.project / ".idea/sshConfigs.xml")
+    config = next(node for node in configs.walk() if node.get("id") == transfer.get("sshConfigId"))
+    client = paramiko.SSHClient()
+    client.set_missing_host_key_policy(paramiko.WarningPolicy())
+    with pytest.warns(UserWarning, match="Unknown"):
+        client.connect(
+            str(config.get("host")),
+            int(config.get("port") or 0),
+            str(config.get("username")),
+            key_filename=settings.expand(config.get("keyPath") or ""),
+            allow_agent=False,
+            look_for_keys=False,
+        )
+    return client, client.open_sftp()
+
+
+def test_docker_answers_at_the_address_with_the_certificates(stage: Stage) -> None:
+    settings = stage.settings
+    server = settings.first(settings.options / "remote-servers.xml", "remote-server")
+    address = urlsplit(settings.option(server, "apiUrl"))
+    folder = Path(settings.option(server, "certificatesPath"))
+    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    connection = http.client.HTTPSConnection(address.hostname or "", address.port, context=context)
+    connection.request("GET", "/version")
+    version = json.loads(connection.getresponse().read())["Version"]
+    connection.close()
+    assert version == stage.host.sh("docker version -f '{{.Server.Version}}'").strip()
+
+
+def test_a_saved_file_is_seen_by_the_interpreter_in_the_container(stage: Stage) -> None:
+    settings = stage.settings
+    (settings.project / "saved.py").write_text("WORD = 'just saved'\n")
+    stage.devbox("sync")
+    configuration = settings.configuration("devbox service web")
+    table = settings.root(settings.options / "jdk.table.xml")
+    name = settings.option(configuration, "SDK_NAME")
+    jdk = next(node for node in table.walk() if node.tag == "jdk" and node.children[0].get("value") == name)
+    interpreter = jdk.children[3].get("value") or ""
+    server = settings.first(settings.options / "remote-servers.xml", "remote-server")
+    assert settings.option(jdk, "dockerServerName") == server.get("name")
+    words = [*docker_words(settings), "run", *shlex.split(settings.option(configuration, "runCliOptions"))]
+    for volume in (node for node in configuration.walk() if node.tag == "DockerVolumeBindingImpl"):
+        words += ["-v", f"{settings.option(volume, 'hostPath')}:{settings.option(volume, 'containerPath')}"]
+    mapping = next(node for node in configuration.walk() if node.tag == "mapping")
+    assert settings.expand(mapping.get("local-root") or "") == str(settings.project)
+    code = f"import sys; sys.path.insert(0, {mapping.get('remote-root')!r}); import saved; print(saved.WORD)"
+    done = subprocess.run(
+        [*words, settings.option(jdk, "tagToPull"), interpreter, "-c", code], capture_output=True, text=True
+    )
+    assert done.stdout == "just saved\n", done.stderr
+
+
+def test_the_deployment_server_has_the_file_where_the_mapping_says(stage: Stage) -> None:
+    settings = stage.settings
+    mapping = settings.first(settings.project / ".idea/deployment.xml", "mapping")
+    client, files = sftp(settings)
+    with client, files:
+        with files.open(f"{mapping.get('deploy')}/web.py") as remote:
+            assert remote.read() == (settings.project / "web.py").read_bytes()
+        assert settings.expand(mapping.get("local") or "") == str(settings.project)
+
+
+def test_the_ssh_interpreter_is_the_hosts_and_runs_there(stage: Stage) -> None:
+    settings = stage.settings
+    table = settings.root(settings.options / "jdk.table.xml")
+    jdk = next(
+        node
+        for node in table.walk()
+        if node.tag == "jdk" and "sftp://" in (node.children[0].get("value") or "")
+    )
+    path, version = jdk.children[3].get("value") or "", jdk.children[2].get("value")
+    server = settings.first(settings.options / "webServers.xml", "webServer")
+    assert settings.option(jdk, "webServerConfigId") == server.get("id")
+    client, files = sftp(settings)
+    with client, files:
+        root = settings.option(jdk, "projectRootOnTarget")
+        _, out, _ = client.exec_command(
+            f"cd {shlex.quote(root)} && {shlex.quote(path)} --version && ls web.py"
+        )
+        assert out.read().decode().splitlines() == [version, "web.py"]
+
+
+def test_nothing_is_stale_and_nothing_changes_again(stage: Stage) -> None:
+    stage.devbox("pycharm", "--check")
+    assert "merged" not in stage.devbox("pycharm", "--install")
+
+
+def test_another_python_in_the_image_is_noticed(stage: Stage) -> None:
+    dockerfile = stage.settings.project / "Dockerfile.dev"
+    dockerfile.write_text(
+        DOCKERFILE + "RUN python3 -m venv --without-pip /opt/venv\nENV PATH=/opt/venv/bin:$PATH\n"
+    )
+    stage.devbox("build")
+    argv = [sys.executable, "-m", "devbox", "pycharm", "--check"]
+    done = subprocess.run(
+        argv, cwd=stage.settings.project, env=stage.environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "image interpreter" in done.stdout
+    assert "/opt/venv/bin/python3" in done.stderr
+    stage.devbox("pycharm", "--install")
+    assert "/opt/venv/bin/python3" in (stage.settings.options / "jdk.table.xml").read_text()
