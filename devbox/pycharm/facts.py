@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +15,13 @@ from devbox.pycharm.model import Python
 
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _LARGEST_SOURCE = 1 << 20
-_WHO = "import sys, json; print(json.dumps([sys.executable, '%d.%d.%d' % sys.version_info[:3]]))"
+# Nothing but sys: a minimal Python has no more.
+_WHO = "import sys; print('python', sys.executable, '%d.%d.%d' % sys.version_info[:3])"
 
 _HOST_SCRIPT = f"""\
 printf 'home %s\\n' "$HOME"
 printf 'owner %s:%s\\n' "$(id -u)" "$(id -g)"
-command -v python3 >/dev/null && printf 'python %s\\n' "$(python3 -c "{_WHO}")"
+command -v python3 >/dev/null && python3 -c "{_WHO}"
 exit 0
 """
 
@@ -72,7 +72,7 @@ def ask_host(host: Host) -> Answer:
             said[key] = value
     if not said.get("home", "").startswith("/"):
         raise DevboxError("did not say where its user's home is", where=str(host.address))
-    return Answer(said["home"], said.get("owner", ""), _python(said.get("python", "")))
+    return Answer(said["home"], said.get("owner", ""), _python(f"python {said.get('python', '')}"))
 
 
 def ask_image(images: Images, image: str) -> Python:
@@ -91,14 +91,8 @@ def ask_image(images: Images, image: str) -> Python:
 
 
 def _python(text: str) -> Python | None:
-    for line in text.splitlines():
-        try:
-            path, version = json.loads(line)
-        except (ValueError, TypeError):
-            continue
-        if isinstance(path, str) and path.startswith("/") and re.fullmatch(r"\d+\.\d+\.\d+", version):
-            return Python(path, version)
-    return None
+    found = re.search(r"^python (/.*) (\d+\.\d+\.\d+)$", text, re.MULTILINE)
+    return Python(found[1], found[2]) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,14 +56,16 @@ def facts(config: Config, answer: Answer) -> Facts:
 
 
 def test_the_image_says_where_its_python_is() -> None:
-    machine = Machine({("a", "python3"): 'noise\n["/usr/local/bin/python3", "3.12.3"]\n'})
+    machine = Machine({("a", "python3"): "noise\npython /usr/local/bin/python3 3.12.3\n"})
     assert ask_image(machine, "a") == Python("/usr/local/bin/python3", "3.12.3")
-    older = Machine({("a", "python"): '["/opt/python", "3.8.1"]'})
-    assert ask_image(older, "a") == Python("/opt/python", "3.8.1")
+    older = Machine({("a", "python"): "python /opt/my python 3.8.1"})
+    assert ask_image(older, "a") == Python("/opt/my python", "3.8.1")
     assert older.asked == [("a", "python3"), ("a", "python")]
 
 
-@pytest.mark.parametrize("said", ["", "Python 3.12", '["relative", "3.1.1"]', '["/x", "three"]', "[1]", "{}"])
+@pytest.mark.parametrize(
+    "said", ["", "Python 3.12", "python bin/python 3.1.1", "python /x three", "x python /x 3.1.1"]
+)
 def test_an_image_that_does_not_answer_is_not_guessed_at(said: str) -> None:
     with pytest.raises(DevboxError, match="has no Python that answers"):
         ask_image(Machine({("a", "python3"): said, ("a", "python"): said}), "a")

@@ -18,12 +18,12 @@ import paramiko
 import pytest
 
 from devbox.pycharm.xml import Node, parse
-from tests.rehearsal import hosts
+from tests.rehearsal import hosts, images
 
 pytestmark = pytest.mark.host
 
 TOP = Path(__file__).resolve().parents[2]
-DOCKERFILE = 'ARG PYTHON_IMAGE=python:3.12-slim\nFROM ${PYTHON_IMAGE}\nWORKDIR /app\nCMD ["python3"]\n'
+DOCKERFILE = f'FROM {images.PYTHON_IMAGE}\nWORKDIR /app\nCMD ["python3"]\n'
 
 
 @dataclass
@@ -94,8 +94,8 @@ def stage(bench: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
     made = Stage(host, Settings(project, options, home), environment)
     made.devbox("init", "--yes")
     made.devbox("build")
-    made.devbox("sync")
     made.devbox("pycharm", "--install")
+    upload(made.settings, "web.py")
     yield made
     hosts.down(host.name)
 
@@ -137,6 +137,15 @@ def sftp(settings: Settings) -> tuple[paramiko.SSHClient, paramiko.SFTPClient]:
     return client, client.open_sftp()
 
 
+def upload(settings: Settings, name: str) -> None:
+    """What PyCharm does on save: the file goes to its server, to where its mapping says."""
+    mapping = settings.first(settings.project / ".idea/deployment.xml", "mapping")
+    local = Path(settings.expand(mapping.get("local") or "")) / name
+    client, files = sftp(settings)
+    with client, files:
+        files.put(str(local), f"{mapping.get('deploy')}/{name}")
+
+
 def test_docker_answers_at_the_address_with_the_certificates(stage: Stage) -> None:
     settings = stage.settings
     server = settings.first(settings.options / "remote-servers.xml", "remote-server")
@@ -154,7 +163,7 @@ def test_docker_answers_at_the_address_with_the_certificates(stage: Stage) -> No
 def test_a_saved_file_is_seen_by_the_interpreter_in_the_container(stage: Stage) -> None:
     settings = stage.settings
     (settings.project / "saved.py").write_text("WORD = 'just saved'\n")
-    stage.devbox("sync")
+    upload(settings, "saved.py")
     configuration = settings.configuration("devbox service web")
     table = settings.root(settings.options / "jdk.table.xml")
     name = settings.option(configuration, "SDK_NAME")
