@@ -124,4 +124,4 @@ def host_spools(host: Connection, config: Config) -> SpoolSource:
     """The spans that the config's containers left on its host."""
     from devbox.adapters.spools import HostSpools
 
-    return HostSpools(host, config.spool)
+    return HostSpools(host, config.spools)

@@ -8,7 +8,7 @@ import fcntl
 import os
 import shlex
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from devbox.errors import DevboxError
@@ -78,7 +78,8 @@ def _trimmed(name: str, data: bytes) -> bytes:
 # of a segment that is still empty costs nothing then). Offsets arrive as a staged file, not in the
 # command line.
 _POLL = """
-cd {folder} 2>/dev/null || exit 0
+for folder in {folders}; do
+cd "$folder" 2>/dev/null || continue
 for name in $(ls); do
     case $name in *.meta|*.ring) ;; *) continue ;; esac
     offset=$(awk -v n="$name" '$1 == n {{ print $2 }}' "$DEVBOX_STAGE/offsets")
@@ -91,20 +92,29 @@ for name in $(ls); do
     echo "head $(head -c {head} "$name" | base64 | tr -d '\\n')"
     echo "data $(tail -c +$((${{offset:-0}} + 1)) "$name" | gzip -1 | base64 | tr -d '\\n')"
 done
+done
+"""
+
+
+_REMOVE = """
+for folder in {folders}; do
+    cd "$folder" 2>/dev/null && xargs rm -f <"$DEVBOX_STAGE/names" 2>/dev/null
+done
+true
 """
 
 
 class HostSpools:
-    """A folder on a host, read over its SSH connection with nothing but a shell there."""
+    """Folders on a host, read over its SSH connection with nothing but a shell there."""
 
-    def __init__(self, host: Host, folder: str) -> None:
+    def __init__(self, host: Host, folders: Sequence[str]) -> None:
         self._host = host
-        self._folder = folder
+        self._folders = " ".join(map(_quoted, folders))
 
     def poll(self, offsets: Mapping[str, int]) -> Iterator[SpoolChunk]:
         """See `SpoolSource.poll`."""
         listed = "".join(f"{name} {offset}\n" for name, offset in offsets.items()).encode()
-        text = _POLL.format(folder=_quoted(self._folder), head=HEAD)
+        text = _POLL.format(folders=self._folders, head=HEAD)
         lines = self._run(Script(text, files={"offsets": listed}))
         for file, head, data in zip(lines, lines, lines, strict=True):
             _, name, offset, live = file.split()
@@ -117,7 +127,7 @@ class HostSpools:
         """See `SpoolSource.remove`."""
         listed = "".join(f"{name}\n" for name in names).encode()
         if listed:
-            text = f'cd {_quoted(self._folder)} && xargs rm -f <"$DEVBOX_STAGE/names" 2>/dev/null || true\n'
+            text = _REMOVE.format(folders=self._folders)
             for _ in self._run(Script(text, files={"names": listed})):
                 pass
 
@@ -127,7 +137,7 @@ class HostSpools:
             if isinstance(progress, Finished) and progress.code:
                 raise DevboxError(
                     "cannot read the traces on the host",
-                    where=f"{self._host.address}:{self._folder}",
+                    where=f"{self._host.address}: {self._folders}",
                     why="\n".join(said[-3:]) or f"exit code {progress.code}",
                     next_steps=["devbox doctor"],
                 )

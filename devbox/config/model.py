@@ -123,8 +123,15 @@ class Config:
 
     @property
     def spool(self) -> str:
-        """The host's folder of this project's spans (`~/`: the SSH user's), mounted into containers."""
+        """The host's folder that `up --trace` mounts for spans (`~/`: the SSH user's home)."""
         return f"~/.local/state/devbox/spool/{self.name}"
+
+    @property
+    def spools(self) -> tuple[str, ...]:
+        """All folders of the host with spans: that one, and where services say DEVBOX_TRACE_SPOOL."""
+        named = (service.environment.get("DEVBOX_TRACE_SPOOL", "") for service in self.services)
+        found = (self.to_remote(path) for path in named if path)
+        return tuple(dict.fromkeys((self.spool, *(path for path in found if path))))
 
     def service(self, name: str) -> Service | None:
         """The service of that name, if there is one."""

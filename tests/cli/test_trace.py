@@ -129,11 +129,17 @@ def test_spans_of_a_host_come_over_ssh(tmp_path: Path, spool: Path) -> None:
     target = home / ".local/state/devbox/spool/app"
     target.parent.mkdir(parents=True)
     spool.rename(target)
-    (tmp_path / "devbox.yaml").write_text("name: app\nhost: box\nsync:\n  - {local: ., remote: ~/app}\n")
+    (tmp_path / "devbox.yaml").write_text(
+        "name: app\nhost: box\nsync:\n  - {local: ., remote: ~/app, container: /app}\n"
+        "services:\n  web: {command: run, environment: {DEVBOX_TRACE_SPOOL: /app/.work/spans}}\n"
+    )
+    own = home / "app/.work/spans"
+    run("with tracer.span('of a service that says itself where'): pass", own)
     with sshd(tmp_path / "sshd", [f"SetEnv HOME={home}"]) as server:
         (tmp_path / "ssh_config").write_text(server.stanza("box"))
         env = {"DEVBOX_SSH_CONFIG": str(tmp_path / "ssh_config"), "SSH_AUTH_SOCK": ""}
         done = devbox(tmp_path, "slow", **env)
     assert done.returncode == 0, done.stderr
     assert "__main__.slow" in done.stdout.splitlines()[1]
-    assert list(target.iterdir()) == []
+    assert "of a service that says itself where" in done.stdout
+    assert list(target.iterdir()) == list(own.iterdir()) == []

@@ -34,7 +34,7 @@ def source(
     monkeypatch.setenv("DEVBOX_SSH_CONFIG", str(config))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     with connect("box", None) as host:
-        yield HostSpools(host, str(spool))
+        yield HostSpools(host, [str(spool), "/nowhere at all"])
 
 
 @pytest.fixture
