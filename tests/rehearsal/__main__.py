@@ -46,11 +46,13 @@ def _up(args: argparse.Namespace) -> None:
     print(hosts.up(wish).address)
 
 
-def _daemon(action: str) -> None:
+def _daemon(action: str) -> int:
     if action == "status":
-        print("answers" if daemon.answers(daemon.client()) else "no daemon answers", *daemon.client())
-    else:
-        print(daemon.start() if action == "start" else daemon.stop())
+        answers, words = daemon.status()
+        print(words)
+        return 0 if answers else 1
+    print(daemon.start() if action == "start" else daemon.stop())
+    return 0
 
 
 def main() -> int:
@@ -64,7 +66,8 @@ def main() -> int:
         elif args.verb == "shell":
             terminal = ["-it"] if sys.stdin.isatty() else ["-i"]
             command = args.command or ["bash"]
-            os.execvp("docker", [*daemon.client(), "exec", *terminal, _host(args.name).container, *command])
+            words = [*daemon.client(), "exec", *terminal, _host(args.name).container, *command]
+            os.execvp(words[0], words)
         elif args.verb == "down":
             print("removed:", *(hosts.down(args.name) or ["nothing"]))
         elif args.verb == "load":
@@ -74,7 +77,7 @@ def main() -> int:
             for host in hosts.running():
                 print(f"{host.name:<16} {host.address:<14} {host.inner:<14} {host.release}")
         else:
-            _daemon(args.action)
+            return _daemon(args.action)
     except BenchError as error:
         print(f"rehearsal: {error}", file=sys.stderr)
         return 1

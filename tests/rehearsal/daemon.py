@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import shlex
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
 
-from tests.rehearsal.places import RUN, SOCKET, STATE, BenchError, call, lock
+from tests.rehearsal.places import RUN, SOCKET, STATE, BenchError, as_root, call, lock
 
 _PID = RUN / "dockerd.pid"
 _EXEC = RUN / "docker"
+_LOG = STATE / "dockerd.log"
 
 
 def docker(*words: str, stdin: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -23,7 +22,7 @@ def docker(*words: str, stdin: bytes | None = None, check: bool = True) -> subpr
 
 def client() -> list[str]:
     """The words that reach the outer daemon: ours when it runs, else the machine's."""
-    return ["docker", "-H", f"unix://{SOCKET}"] if SOCKET.exists() else ["docker"]
+    return as_root(["docker", "-H", f"unix://{SOCKET}"]) if SOCKET.exists() else ["docker"]
 
 
 def answers(words: list[str]) -> bool:
@@ -33,7 +32,7 @@ def answers(words: list[str]) -> bool:
 
 def ours() -> int | None:
     """The process id of our own dockerd, if it lives."""
-    return _owner(_PID, "dockerd")
+    return owner(_PID, "dockerd")
 
 
 def start() -> str:
@@ -50,26 +49,34 @@ def start() -> str:
         return f"started dockerd on {SOCKET}"
 
 
+def status() -> tuple[bool, str]:
+    """Whether a daemon answers, and which it is."""
+    if not shutil.which("docker"):
+        return False, "docker is not installed"
+    words = client()
+    if not answers(words):
+        return False, "no daemon answers"
+    version = call([*words, "version", "--format", "{{.Server.Version}}"]).stdout.strip()
+    whose = f"our own, pid {ours()}, on {SOCKET}" if SOCKET.exists() else "the machine's"
+    return True, f"Docker {version} answers ({whose})"
+
+
 def _launch() -> None:
-    if os.geteuid() != 0:
-        raise BenchError("no Docker daemon answers, and starting one needs root")
     if not shutil.which("dockerd"):
         raise BenchError("dockerd is not installed: apt-get install docker.io")
-    STATE.mkdir(parents=True, exist_ok=True)
+    call(as_root(["mkdir", "-p", str(STATE), str(RUN)]))
     words = ["dockerd", "--data-root", str(STATE / "docker"), "--exec-root", str(_EXEC)]
     words += ["--pidfile", str(_PID), "-H", f"unix://{SOCKET}", "--group", "root"]
-    with (STATE / "dockerd.log").open("wb") as log:
-        # A session of its own: it must outlive the shell that asked for it, until `daemon stop`.
-        process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
-        )
-    for _ in range(300):
-        if answers(client()) and SOCKET.exists():
+    # A session of its own with no file of ours: it outlives the shell that asked, until `daemon stop`.
+    line = f"cd /; exec setsid {shlex.join(words)} </dev/null >{shlex.quote(str(_LOG))} 2>&1 &"
+    call(as_root(["sh", "-c", line]))
+    for attempt in range(300):
+        if SOCKET.exists() and answers(client()):
             return
-        if process.poll() is not None:
+        if attempt > 20 and ours() is None:
             break
         time.sleep(0.1)
-    tail = (STATE / "dockerd.log").read_text(errors="replace").strip().splitlines()[-5:]
+    tail = call(as_root(["tail", "-n", "5", str(_LOG)]), check=False).stdout.strip().splitlines()
     raise BenchError("dockerd does not start:\n  " + "\n  ".join(tail))
 
 
@@ -83,7 +90,7 @@ def stop() -> str:
         running = docker("ps", "-q", check=False).stdout.split()
         if running:
             docker("rm", "-f", "-v", *running, check=False)
-        _end(pid)
+        end(pid)
         _sweep()
         return "stopped our dockerd"
 
@@ -91,14 +98,16 @@ def stop() -> str:
 def _sweep() -> None:
     """Remove what a killed dockerd leaves: its containerd, stale pid files, the socket."""
     for pid_file, program in ((_PID, "dockerd"), (_EXEC / "containerd" / "containerd.pid", "containerd")):
-        pid = _owner(pid_file, program)
+        pid = owner(pid_file, program)
         if pid is not None:
-            _end(pid)
-        pid_file.unlink(missing_ok=True)
-    SOCKET.unlink(missing_ok=True)
+            end(pid)
+        if pid_file.exists():
+            call(as_root(["rm", "-f", str(pid_file)]))
+    if SOCKET.exists():
+        call(as_root(["rm", "-f", str(SOCKET)]))
 
 
-def _owner(pid_file: Path, program: str) -> int | None:
+def owner(pid_file: Path, program: str) -> int | None:
     """The process of a pid file, if it is still the program we started there and not a recycled number."""
     try:
         pid = int(pid_file.read_text())
@@ -108,12 +117,19 @@ def _owner(pid_file: Path, program: str) -> int | None:
     return pid if Path(words[0]).name == program and any(str(RUN) in word for word in words) else None
 
 
-def _end(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-        for _ in range(200):
-            os.kill(pid, 0)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-            time.sleep(0.1)
-        os.kill(pid, signal.SIGKILL)
+def end(pid: int) -> None:
+    """End a process and wait for it; one that does not listen within 20 seconds is killed."""
+    call(as_root(["kill", str(pid)]), check=False)
+    for _ in range(200):
+        if not _lives(pid):
+            return
+        time.sleep(0.1)
+    call(as_root(["kill", "-KILL", str(pid)]), check=False)
+
+
+def _lives(pid: int) -> bool:
+    """Whether the process runs; one that only waits for its parent to notice its end does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

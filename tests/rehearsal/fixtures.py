@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,8 +27,11 @@ def bench() -> None:
 
 @pytest.fixture(scope="session")
 def rehearsal_host(bench: None) -> hosts.RehearsalHost:
-    """The host that a run shares; tests leave it as they found it, or reset what they changed."""
-    return hosts.up(hosts.Wish("test"))
+    """The host that a run shares; tests leave it as they found it, or reset what they changed.
+
+    DEVBOX_REHEARSAL_HOST names it (`test` if unset), so that two runs on one machine need not share.
+    """
+    return hosts.up(hosts.Wish(os.environ.get("DEVBOX_REHEARSAL_HOST", "test")))
 
 
 @pytest.fixture

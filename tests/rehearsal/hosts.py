@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import socket
 import subprocess
-import tarfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.rehearsal import images
 from tests.rehearsal.daemon import client, docker, start
-from tests.rehearsal.places import LABEL, NETWORK, SUBNET, BenchError, cache, call, lock
+from tests.rehearsal.keys import belongings, key_file
+from tests.rehearsal.places import LABEL, NETWORK, SUBNET, BenchError, as_root, cache, call, lock
 
 PORTS = (22, 80, 2375, 2376, 8000)
 _FIRST, _LAST = 11, 250
@@ -25,8 +24,6 @@ _MACHINE = """
 --tmpfs /run --tmpfs /run/lock --tmpfs /tmp:exec
 -e container=docker -e SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1
 """
-_SUDO = {"nopasswd": "dev ALL=(ALL) NOPASSWD:ALL\n", "password": "dev ALL=(ALL) ALL\n", "none": ""}
-PASSWORD = "rehearsal"
 
 
 @dataclass(frozen=True)
@@ -63,15 +60,6 @@ class RehearsalHost:
         return self.shell("sh", "-c", script, check=check)
 
 
-def key_file() -> Path:
-    """The private key that `dev` and `root` of every host accept."""
-    path = cache() / "id_ed25519"
-    with lock("key"):
-        if not path.exists():
-            call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "devbox rehearsal", "-f", str(path)])
-    return path
-
-
 def running() -> list[RehearsalHost]:
     """All hosts that run now."""
     ids = docker("ps", "-q", "--filter", f"label={LABEL}", check=False).stdout.split()
@@ -95,23 +83,46 @@ def find(name: str) -> RehearsalHost | None:
 
 
 def up(wish: Wish) -> RehearsalHost:
-    """A ready host of that name; one that runs already is left as it is."""
+    """A ready host of that name; one that runs already is left as it is, and must be of the kind wanted."""
     start()
-    existing = find(wish.name)
-    if existing is not None:
+    with lock(f"host-{wish.name}"):
+        existing = find(wish.name)
+        if existing is None:
+            return _make(wish)
+        kind = docker("inspect", "-f", f'{{{{index .Config.Labels "{LABEL}.kind"}}}}', existing.container)
+        if kind.stdout.strip() not in ("", _kind(wish)):
+            found = f"{wish.name} is up as another kind of host ({kind.stdout.strip()})"
+            raise BenchError(f"{found}: scripts/rehearsal down {wish.name}")
         return existing
+
+
+def _kind(wish: Wish) -> str:
+    return f"{wish.release}, docker {'yes' if wish.docker else 'no'}, sudo {wish.sudo}"
+
+
+def _make(wish: Wish) -> RehearsalHost:
     image = images.ensure(images.host_recipe(wish.release))
     with lock("hosts"):
         host = _create(wish, image)
-    _furnish(wish, host)
-    docker("start", host.container)
-    _await(wish, host)
+    try:
+        docker("cp", "-", f"{host.container}:/", stdin=belongings(wish.sudo))
+        docker("start", host.container)
+        _await(wish, host)
+        _finish(wish, host)
+    except BaseException:  # a half-made host must not be found as a ready one
+        docker("rm", "-f", "-v", host.container, check=False)
+        raise
+    return host
+
+
+def _finish(wish: Wish, host: RehearsalHost) -> None:
     if not wish.docker:
         host.sh("systemctl disable --now docker.socket docker containerd")
-        host.sh("dpkg --purge --force-all docker.io containerd")
+        host.sh(
+            "dpkg --purge --force-all docker.io containerd runc $(dpkg-query -W -f '${Package}\n' docker-cli)"
+        )
     elif wish.python_image:
         load(host)
-    return host
 
 
 def _create(wish: Wish, image: str) -> RehearsalHost:
@@ -123,14 +134,27 @@ def _create(wish: Wish, image: str) -> RehearsalHost:
     host = RehearsalHost(wish.name, f"127.0.10.{number}", f"{SUBNET}.{number}", wish.release)
     words = ["create", "--name", container, "--hostname", wish.name, *_MACHINE.split()]
     words += ["--device-cgroup-rule", "a *:* rwm", "--network", NETWORK, "--ip", host.inner]
-    for key, value in (("", wish.name), (".number", str(number)), (".release", wish.release)):
+    for key, value in (
+        ("", wish.name),
+        (".number", str(number)),
+        (".release", wish.release),
+        (".kind", _kind(wish)),
+    ):
         words += ["--label", f"{LABEL}{key}={value}"]
     for port in PORTS:
         words += ["-p", f"{host.address}:{port}:{port}"]
     # Volumes without a name: gone with the container.
-    words += ["-v", "/var/lib/docker", "-v", "/var/lib/containerd", image]
+    words += ["-v", "/var/lib/docker", "-v", "/var/lib/containerd"]
+    # Docker's own resolver is on loopback, where the containers of the inner daemon could not reach it.
+    words += ["-v", f"{_resolv_conf()}:/etc/resolv.conf:ro", image]
     docker(*words)
     return host
+
+
+def _resolv_conf() -> Path:
+    """The file that names the machine's real resolvers, also where a stub on loopback hides them."""
+    behind_stub = Path("/run/systemd/resolve/resolv.conf")
+    return behind_stub if behind_stub.exists() else Path("/etc/resolv.conf").resolve()
 
 
 def _free_number() -> int:
@@ -141,31 +165,6 @@ def _free_number() -> int:
         if str(number) not in taken:
             return number
     raise BenchError("too many rehearsal hosts: scripts/rehearsal down")
-
-
-def _furnish(wish: Wish, host: RehearsalHost) -> None:
-    """Put keys and sudo rules in before the first start, so that nothing has to wait for them."""
-    public = key_file().with_suffix(".pub").read_bytes()
-    shadow = f"dev:{PASSWORD}"
-    with io.BytesIO() as buffer:
-        with tarfile.open(fileobj=buffer, mode="w") as tar:
-            _add(tar, "root/.ssh", None, 0o700, 0)
-            _add(tar, "root/.ssh/authorized_keys", public, 0o600, 0)
-            _add(tar, "home/dev/.ssh", None, 0o700, 1000)
-            _add(tar, "home/dev/.ssh/authorized_keys", public, 0o600, 1000)
-            _add(tar, "etc/sudoers.d/dev", _SUDO[wish.sudo].encode(), 0o440, 0)
-            _add(tar, "etc/rehearsal-password", shadow.encode(), 0o600, 0)
-        docker("cp", "-", f"{host.container}:/", stdin=buffer.getvalue())
-
-
-def _add(tar: tarfile.TarFile, name: str, content: bytes | None, mode: int, owner: int) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.mode, entry.uid, entry.gid, entry.mtime = mode, owner, owner, int(time.time())
-    if content is None:
-        entry.type = tarfile.DIRTYPE
-    else:
-        entry.size = len(content)
-    tar.addfile(entry, io.BytesIO(content or b""))
 
 
 def _await(wish: Wish, host: RehearsalHost) -> None:
@@ -195,6 +194,9 @@ def _greets(host: RehearsalHost) -> bool:
 def load(host: RehearsalHost) -> None:
     """Put the python stand-in into the host's own daemon."""
     image = images.ensure(images.python_recipe())
+    wanted = docker("image", "inspect", "-f", "{{.Id}}", image).stdout
+    if host.shell("docker", "image", "inspect", "-f", "{{.Id}}", image, check=False) == wanted:
+        return
     with subprocess.Popen([*client(), "save", image], stdout=subprocess.PIPE) as saving:
         done = subprocess.run(
             [*client(), "exec", "-i", host.container, "docker", "load"],
@@ -228,7 +230,16 @@ def down(name: str | None) -> list[str]:
         names.append(
             docker("inspect", "-f", f'{{{{index .Config.Labels "{LABEL}"}}}}', container).stdout.strip()
         )
+        inner = docker("exec", container, "docker", "ps", "-aq", "--no-trunc", check=False).stdout.split()
         docker("rm", "-f", "-v", container)
+        _remove_groups(inner)
     if not name:
         docker("network", "rm", NETWORK, check=False)
     return names
+
+
+def _remove_groups(inner: list[str]) -> None:
+    """Remove the control groups of the inner daemon's containers: they are in the machine's own hierarchy."""
+    groups = [group for one in inner for group in Path("/sys/fs/cgroup").glob(f"*/docker/{one}")]
+    if groups:
+        call(as_root(["rmdir", *map(str, groups)]), check=False)

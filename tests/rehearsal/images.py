@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.rehearsal.daemon import client, docker
-from tests.rehearsal.places import BenchError, cache, call, lock
+from tests.rehearsal.places import BenchError, as_root, cache, call, lock
 
 PYTHON_IMAGE = "devbox-rehearsal/python:3.12-slim"
 """The stand-in for python:3.12-slim: a small Debian with python3, venv and pip."""
@@ -19,11 +20,12 @@ _HOST = (
     "procps sudo rsync"
 )
 _PYTHON = "python3 python3-venv python3-pip ca-certificates"
+_KEPT = 7 * 86400.0  # seconds; checkouts of several ages may share the folder
 _SLIM = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
 _HOST_SETUP = """
 set -e
-useradd -m -s /bin/bash dev
+useradd -m -s /bin/bash -u 1000 dev
 mkdir -p /etc/systemd/system/ssh.service.d
 own=/etc/systemd/system/ssh.service.d/keys.conf
 printf '[Service]\\nExecStartPre=\\nExecStartPre=/usr/bin/ssh-keygen -A\\n' > "$own"
@@ -35,6 +37,8 @@ for unit in getty.target console-getty.service systemd-udevd.service systemd-tim
 """
 _CA = "update-ca-certificates >/dev/null 2>&1"
 _PIP = "printf '[global]\\ncert = /etc/ssl/certs/ca-certificates.crt\\n' > /etc/pip.conf"
+# The image that it stands in for lets pip install.
+_FREE = "rm -f /usr/lib/python3*/EXTERNALLY-MANAGED; find /usr/lib -name __pycache__ -prune -exec rm -rf {} +"
 _LINKS = "ln -sf /usr/bin/python3 /usr/local/bin/python; ln -sf /usr/bin/pip3 /usr/local/bin/pip"
 
 
@@ -59,35 +63,40 @@ def host_recipe(release: str) -> Recipe:
     """A host of that Debian release."""
     packages = _HOST + (" docker-cli" if release != "bookworm" else "")
     command = 'CMD ["/sbin/init"]'
-    return Recipe(f"devbox-rehearsal/host:{release}", release, packages, _HOST_SETUP + _CA, command)
+    return Recipe(f"devbox-rehearsal/host-{release}", release, packages, _HOST_SETUP + _CA, command)
 
 
 def python_recipe() -> Recipe:
     """The stand-in for python:3.12-slim."""
-    return Recipe(PYTHON_IMAGE, "bookworm", _PYTHON, f"{_CA}\n{_PIP}\n{_LINKS}", 'CMD ["python3"]')
+    return Recipe(PYTHON_IMAGE, "bookworm", _PYTHON, f"{_CA}\n{_PIP}\n{_FREE}\n{_LINKS}", 'CMD ["python3"]')
 
 
 def ensure(recipe: Recipe) -> str:
     """The image is in the outer daemon when this returns; made at most once per recipe."""
+    tag = recipe.image if ":" in recipe.image else f"{recipe.image}:{recipe.key}"
     with lock("image-" + recipe.image.replace("/", "-").replace(":", "-")):
-        label = docker(
-            "image", "inspect", "-f", '{{index .Config.Labels "recipe"}}', recipe.image, check=False
-        )
+        label = docker("image", "inspect", "-f", '{{index .Config.Labels "recipe"}}', tag, check=False)
         if label.stdout.strip() == recipe.key:
-            return recipe.image
+            return tag
         tar = cache() / f"{recipe.image.replace('/', '-').replace(':', '-')}-{recipe.key}.tar"
         if not tar.exists():
             _bootstrap(recipe, tar)
         changes = ["-c", recipe.command, "-c", f"LABEL recipe={recipe.key}"]
-        call([*client(), "import", *changes, str(tar), recipe.image])
-        return recipe.image
+        call([*client(), "import", *changes, str(tar), tag])
+        return tag
 
 
 def _bootstrap(recipe: Recipe, tar: Path) -> None:
     for old in tar.parent.glob(tar.name.rpartition("-")[0] + "-*.tar"):
-        old.unlink()
+        if time.time() - old.stat().st_mtime > _KEPT:
+            old.unlink()
     unfinished = tar.with_suffix(".part.tar")
-    words = ["mmdebstrap", "--variant=minbase", f"--include={recipe.packages.replace(' ', ',')}"]
+    words = [
+        "mmdebstrap",
+        "--mode=root",
+        "--variant=minbase",
+        f"--include={recipe.packages.replace(' ', ',')}",
+    ]
     words += [f"--dpkgopt=path-exclude={path}" for path in _SLIM]
     words += [
         f"--customize-hook=copy-in {shlex.quote(str(path))} /usr/local/share/ca-certificates"
@@ -95,7 +104,7 @@ def _bootstrap(recipe: Recipe, tar: Path) -> None:
     ]
     words += [f'--customize-hook=chroot "$1" sh -c {shlex.quote(recipe.setup)}']
     words += [recipe.suite, str(unfinished), *_sources(recipe.suite)]
-    call(words)
+    call(as_root(words))
     unfinished.rename(tar)
 
 

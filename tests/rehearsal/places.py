@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -46,10 +47,20 @@ def call(
     return text
 
 
+def as_root(words: Sequence[str]) -> list[str]:
+    """The same command as root: as it is, or through sudo where that asks nothing."""
+    if os.geteuid() == 0:
+        return list(words)
+    if not shutil.which("sudo"):
+        raise BenchError("rehearsal hosts need root, and sudo is not installed: run this as root")
+    if call(["sudo", "-n", "true"], check=False).returncode:
+        raise BenchError("rehearsal hosts need root, and sudo asks for a password: type `sudo -v` first")
+    return ["sudo", "-n", *words]
+
+
 @contextmanager
 def lock(name: str) -> Iterator[None]:
     """Only one process at a time does `name` (allocating addresses, building an image, starting dockerd)."""
-    RUN.mkdir(parents=True, exist_ok=True)
-    with (RUN / f"{name}.lock").open("w") as handle:
+    with (cache() / f"{name}.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -10,6 +10,8 @@ import pytest
 
 from tests.rehearsal import hosts, images
 from tests.rehearsal.hosts import RehearsalHost, Wish
+from tests.rehearsal.keys import PASSWORD
+from tests.rehearsal.places import BenchError
 
 pytestmark = pytest.mark.host
 
@@ -25,7 +27,9 @@ def test_it_has_systemd_sshd_sudo_and_dockerd(
 ) -> None:
     config = ssh_config()
     said = _ssh(
-        config, "test", "id -un; sudo -n id -un; cat /proc/1/comm; sudo docker info -f '{{.ServerVersion}}'"
+        config,
+        rehearsal_host.name,
+        "id -un; sudo -n id -un; cat /proc/1/comm; sudo docker info -f '{{.ServerVersion}}'",
     )
     assert said.stdout.split()[:3] == ["dev", "root", "systemd"]
     assert said.stdout.split()[3].startswith("20.10")
@@ -42,7 +46,40 @@ def test_its_daemon_runs_containers_and_restarts(rehearsal_host: RehearsalHost) 
 
 
 def test_up_again_leaves_it_alone(rehearsal_host: RehearsalHost) -> None:
-    assert hosts.up(Wish("test")) == rehearsal_host
+    assert hosts.up(Wish(rehearsal_host.name)) == rehearsal_host
+    with pytest.raises(BenchError, match="another kind"):
+        hosts.up(Wish(rehearsal_host.name, release="trixie"))
+
+
+def test_root_logs_in_with_the_same_key(
+    rehearsal_host: RehearsalHost, ssh_config: Callable[[], Path]
+) -> None:
+    config = ssh_config()
+    words = [
+        "ssh",
+        "-F",
+        str(config),
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-l",
+        "root",
+        rehearsal_host.name,
+        "id -u",
+    ]
+    assert subprocess.run(words, capture_output=True, text=True).stdout.strip() == "0"
+
+
+def test_a_build_on_it_reaches_the_package_index(rehearsal_host: RehearsalHost) -> None:
+    lines = ["ARG PYTHON_IMAGE", "FROM ${PYTHON_IMAGE}"]
+    lines += ["RUN --mount=type=cache,target=/root/.cache/pip pip install six && python -c 'import six'"]
+    build = ["env", "DOCKER_BUILDKIT=1", "docker", "build", "--no-cache", "--tag", "reaches", "--build-arg"]
+    dockerfile = "\n".join(lines).encode()
+    rehearsal_host.shell(*build, f"PYTHON_IMAGE={images.PYTHON_IMAGE}", "-", stdin=dockerfile)
+    assert (
+        rehearsal_host.shell("docker", "run", "--rm", "reaches", "python", "-c", "import six; print(1)")
+        == "1\n"
+    )
+    rehearsal_host.shell("docker", "image", "rm", "reaches")
 
 
 def test_hosts_differ_from_each_other(rehearsal_host: RehearsalHost, rehearsal_factory: Make) -> None:
@@ -61,6 +98,21 @@ def test_down_leaves_nothing(rehearsal_factory: Make) -> None:
     assert hosts.find("brief") is None
     assert docker("inspect", host.container, check=False).returncode != 0
     assert set(docker("volume", "ls", "-q").stdout.split()) <= before
+
+
+def test_down_leaves_no_control_group_of_an_inner_container(rehearsal_factory: Make) -> None:
+    host = rehearsal_factory(Wish("busy"))
+    run = ["docker", "run", "-d", images.PYTHON_IMAGE, "sleep", "1000"]
+    inner = host.shell(*run).strip()
+    hosts.down("busy")
+    assert [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/docker/{inner}")] == []
+
+
+def test_sudo_that_asks(rehearsal_factory: Make, ssh_config: Callable[[], Path]) -> None:
+    rehearsal_factory(Wish("asking", sudo="password", python_image=False))
+    config = ssh_config()
+    said = _ssh(config, "asking", f"sudo -n true || echo asks; echo {PASSWORD} | sudo -S id -un 2>/dev/null")
+    assert said.stdout.split() == ["asks", "root"]
 
 
 def test_a_host_without_docker_and_one_without_sudo(
