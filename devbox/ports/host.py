@@ -105,7 +105,9 @@ class Host(Protocol):
     def address(self) -> HostAddress: ...
 
     def run(self, script: Script) -> Running:
-        """Start the script (one round trip on an open connection); what it says is yielded as it says it.
+        """Start the script; what it says is yielded as it says it.
+
+        Two round trips on an open connection: sshd takes input only after it has started the command.
 
         Raises `ConnectionLost` when the link breaks, `AuthError` when root was wanted and refused.
         """

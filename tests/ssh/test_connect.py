@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from devbox.adapters.ssh.connection import Connection, connect
 from devbox.errors import AuthError, ConnectionLost, HostError, HostKeyError, HostUnreachable, UsageError
 from devbox.ports.host import Finished, Line, Script, Socket, Stream
 from tests.contracts.host import answer, eventually
+from tests.rehearsal.proxy import Proxy
 from tests.ssh.sshd import Sshd, free_port, keygen, sshd
 
 Write = Callable[[str], Path]
@@ -113,6 +115,25 @@ class TestNetwork:
             assert eventually(lambda: not Path(stage).exists())
             with pytest.raises(ConnectionLost):
                 connection.run(Script("true"))
+
+    def test_a_peer_that_falls_silent_is_noticed(
+        self, shared: Sshd, use_config: Write, proxy_factory: Callable[..., Proxy]
+    ) -> None:
+        proxy = proxy_factory(("127.0.0.1", shared.port))
+        stanza = shared.stanza("box", f"Port {proxy.port}", "HostKeyAlias box")
+        known = shared.folder / "known_as_box"
+        known.write_text(f"box {shared.public_host_key()}\n")
+        use_config(stanza.replace(str(shared.known_hosts), str(known)))
+        with connect("box") as connection:
+            running = connection.run(Script("echo up; sleep 20"))
+            assert next(running) == Line(Stream.OUT, "up")
+            connection._wire.watch(pulse=0.2, dead=1.0)
+            time.sleep(2.5)
+            assert connection.alive  # a silent script is no dead peer
+            proxy.blackhole()
+            with pytest.raises(ConnectionLost):
+                next(running)
+            assert not connection.alive
 
 
 def _kill_session_of(pid: int) -> None:

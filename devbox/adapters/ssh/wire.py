@@ -70,7 +70,7 @@ class Wire(paramiko.Transport):
         self.packetizer.REKEY_BYTES = _REKEY_BYTES
         self.packetizer.REKEY_PACKETS = _REKEY_PACKETS
         options = self.get_security_options()
-        options.ciphers = [*_CIPHERS]
+        options.ciphers = [cipher for cipher in _CIPHERS if cipher in options.ciphers]
         options.kex = sorted(options.kex, key=lambda kex: "group" in kex)
 
     def begin_channel(self, kind: str, details: bytes = b"") -> Pending:
@@ -105,18 +105,18 @@ class Wire(paramiko.Transport):
         message.add_string(value)
         self._send_user_message(message)
 
-    def watch(self) -> None:
-        """Keep the connection alive, and close it when nothing was heard for half a minute."""
+    def watch(self, pulse: float = _PULSE, dead: float = _DEAD) -> None:
+        """Ask for a sign of life after `pulse` silent seconds; close the connection after `dead` ones."""
         self.packetizer.heard = time.monotonic()
-        threading.Thread(target=self._pulse, name="devbox-ssh-pulse", daemon=True).start()
+        threading.Thread(target=self._watch, args=(pulse, dead), name="devbox-ssh-pulse", daemon=True).start()
 
-    def _pulse(self) -> None:
+    def _watch(self, pulse: float, dead: float) -> None:
         while self.is_active():
-            self.join(_PULSE)
+            self.join(pulse)
             silence = time.monotonic() - self.packetizer.heard
-            if silence > _DEAD:
+            if silence > dead:
                 self.close()
-            elif silence >= _PULSE * 0.9 and self.is_active():
+            elif silence >= pulse * 0.9 and self.is_active():
                 self._ping()
 
     def _ping(self) -> None:
