@@ -125,9 +125,13 @@ def _pattern(text: str) -> Pattern:
 
 def _expression(text: str) -> str:
     """The regular expression of a pattern: `**` any folders, `*` and `?` within one name, [classes]."""
-    exact_so_far, out, at = True, "^", 0
+    if _plain(text):
+        return rf"\A{re.escape(text)}\Z"
     if text.startswith("**") and _plain(text[2:]):
         return _suffix(text[2:])
+    if text.endswith("**") and _plain(text[:-2]):
+        return rf"\A{re.escape(text[:-2])}"
+    out, at = "^", 0
     while at < len(text):
         char = text[at]
         at += 1
@@ -136,26 +140,24 @@ def _expression(text: str) -> str:
             if text[at : at + 1] == "/":
                 at += 1
             if at >= len(text):
-                out += "" if exact_so_far and "\\" not in text else ".*"
-                return out
+                return out + ".*"
             out += "(.*/)?"
-            exact_so_far = False
         elif char == "*":
-            out, exact_so_far = out + "[^/]*", False
+            out += "[^/]*"
         elif char == "?":
-            out, exact_so_far = out + "[^/]", False
+            out += "[^/]"
         elif char == "\\" and at < len(text):
             out += _escaped(text[at])
-            at, exact_so_far = at + 1, False
+            at += 1
         elif char in "[]":
-            out, exact_so_far = out + char, False
+            out += char
         else:
             out += "\\" + char if char in _SPECIAL or char == "\\" else char
     return out + r"\Z"
 
 
 def _plain(rest: str) -> bool:
-    """Whether nothing after a leading `**` is special: then the match is a plain end of the path."""
+    """Whether nothing in it is special: then it is compared, not matched (a `^` is just that)."""
     return not any(char in rest for char in "*?[]\\")
 
 
