@@ -19,6 +19,9 @@ from devbox.cli.console import Console
 from devbox.cli.options import Options, global_parameters
 from devbox.errors import EXIT_DEFECT, EXIT_INTERRUPTED, DevboxError
 
+_COMPLETION = ("install_completion", "show_completion")
+"""Options that typer gives to every application: here only the whole command line has them."""
+
 
 class Door(TyperGroup):
     """A group whose commands are imported only when they are called or completed."""
@@ -33,6 +36,7 @@ class Door(TyperGroup):
         module = importlib.import_module(found.module)
         command = get_command(getattr(module, found.attribute))
         command.name = found.name
+        command.params = [param for param in command.params if param.name not in _COMPLETION]
         _take_globals(command)
         return command
 

@@ -28,6 +28,13 @@ _reset = CURRENT.reset
 _pack = SPAN.pack_into
 
 
+def _innermost(function: Any) -> Any:
+    """What decorators wrapped: its lines are those that a reader looks for."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
+
+
 class _Site:
     """A function's site, described to the spool at its first call; anew when the recorder is switched on
     again.
@@ -36,7 +43,7 @@ class _Site:
     __slots__ = ("head", "kind", "name", "place", "spool")
 
     def __init__(self, function: FunctionType, name: str | None, kind: int) -> None:
-        code = function.__code__
+        code = _innermost(function).__code__
         full = f"{function.__module__}.{function.__qualname__}".replace(".<locals>", "")
         self.name = name or full
         self.kind = kind

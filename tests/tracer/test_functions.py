@@ -211,3 +211,20 @@ def test_more_names_than_fit_still_have_their_names(reader: Reader) -> None:
             with tracer.span(f"GET /users/{number}"):
                 pass
     assert len({span.operation.name for span in reader.spans()}) == 5000
+
+
+def test_a_wrapped_function_is_found_where_it_is_written() -> None:
+    import functools
+    import inspect
+
+    from devbox.tracer.functions import _Site
+
+    def written() -> None:
+        """Here."""
+
+    @functools.wraps(written)
+    def around() -> None:
+        written()
+
+    _, file, line = _Site(around, None, 0).place
+    assert (file, line) == (__file__, inspect.getsourcelines(written)[1])
