@@ -29,8 +29,10 @@ def test_a_stale_or_broken_pid_file_is_nobody(tmp_path: Path, content: str) -> N
 def test_ours_is_known_by_its_folder_and_ended(tmp_path: Path) -> None:
     program = tmp_path / "dockerd"
     program.symlink_to(sys.executable)
-    words = [str(program), "-c", "import sys; sys.stdin.read()", f"{places.RUN}/docker"]
-    with subprocess.Popen(words, stdin=subprocess.PIPE) as process:
+    words = [str(program), "-c", "print(flush=True); input()", f"{places.RUN}/docker"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # its command line can be read once it runs, not before
         pid_file = tmp_path / "dockerd.pid"
         pid_file.write_text(str(process.pid))
         assert daemon.owner(pid_file, "dockerd") == process.pid
