@@ -32,6 +32,8 @@ Roads. Every road carries the three W3C fields `traceparent`, `tracestate`, `bag
     tracer.wsgi(app), tracer.asgi(app)    whole applications; http.client/urllib and sqlite3 are recorded and
                                       inject by themselves after configure()
 
+From outside, in a program that knows nothing of this: see `outside` and `inject/sitecustomize.py`.
+
 With requests of others: `span(..., parent=...)` is the only place where a trace is entered;
 `attached(context)`
 enters one without a span of its own.

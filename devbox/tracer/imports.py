@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import sys
 from importlib.machinery import SourceFileLoader
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 DECORATOR = "__devbox_traced__"
 KEPT_DUNDERS = frozenset(("__init__", "__call__", "__enter__", "__exit__", "__aenter__", "__aexit__"))
+INSTALLED = frozenset(("site-packages", "dist-packages", "node_modules", "devbox_tracer"))
 COMPILED = ("jit", "njit", "vectorize", "guvectorize", "overload", "no_trace")
 """Decorators whose functions are compiled by someone else, or are no functions at all: left alone."""
 
@@ -29,12 +31,13 @@ class _Finder:
 
     def __init__(self) -> None:
         self.prefixes: tuple[str, ...] = ()
+        self.folders: tuple[str, ...] = ()
         self.waiting: dict[str, list[Callable[[ModuleType], None]]] = {}
         self._inside: set[str] = set()
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: Any = None) -> ModuleSpec | None:
         wanted = _below(name, self.prefixes)
-        if (not wanted and name not in self.waiting) or name in self._inside:
+        if not (wanted or self.folders or name in self.waiting) or name in self._inside:
             return None
         self._inside.add(name)
         try:
@@ -43,11 +46,20 @@ class _Finder:
             self._inside.discard(name)
         if spec is None or spec.loader is None:
             return None
+        wanted = wanted or self._inside_folders(spec.origin)
         if wanted and type(spec.loader) is SourceFileLoader:
             spec.loader = _TracingLoader(spec.loader.name, spec.loader.path)
+        elif name not in self.waiting:
+            return None
         if name in self.waiting:
             spec.loader = _AfterLoader(spec.loader, self.waiting.pop(name))  # type: ignore[assignment]
         return spec
+
+    def _inside_folders(self, origin: str | None) -> bool:
+        """Whether a file is the application's own: in its folders, but not what was installed there."""
+        if not origin or not origin.startswith(self.folders or ("\0",)):
+            return False
+        return not INSTALLED.intersection(origin.split(os.sep))
 
 
 def _below(name: str, prefixes: Sequence[str]) -> bool:
@@ -128,7 +140,7 @@ def _wanted(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return True
 
 
-def _finder() -> _Finder:
+def finder() -> _Finder:
     for one in sys.meta_path:
         if isinstance(one, _Finder):
             return one
@@ -143,8 +155,8 @@ def instrument(*modules: str) -> None:
     Modules that are already imported have the functions and methods that their namespaces hold replaced; what
     they have handed to others before that stays as it was, so call this first of all.
     """
-    finder = _finder()
-    finder.prefixes = tuple(dict.fromkeys(finder.prefixes + modules))
+    hook = finder()
+    hook.prefixes = tuple(dict.fromkeys(hook.prefixes + modules))
     for name, module in list(sys.modules.items()):
         if module is not None and _below(name, modules):
             _wrap_namespace(module, name)
@@ -171,4 +183,4 @@ def when_imported(name: str, callback: Callable[[ModuleType], None]) -> None:
     if module is not None and not getattr(spec, "_initializing", False):
         callback(module)
     else:
-        _finder().waiting.setdefault(name, []).append(callback)
+        finder().waiting.setdefault(name, []).append(callback)

@@ -22,9 +22,9 @@ HOOKS = {
 MARK = "__devbox_adapted__"
 
 
-def install() -> None:
+def install(hooks: dict[str, str] = HOOKS) -> None:
     """Adapt what is imported already, and the rest when it is imported. May be called again."""
-    for library, home in HOOKS.items():
+    for library, home in hooks.items():
         when_imported(library, _adapter(library, home))
 
 
