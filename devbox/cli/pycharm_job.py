@@ -177,7 +177,7 @@ class Job:
                 next_steps=["devbox pycharm --zip FILE --fresh   (for a PyCharm without settings)"],
             )
         folder = Path() / "no-settings" if fresh else self.ide().folder
-        changes = store.plan(folder, wanted, {}, force=False)
+        changes = store.plan(folder, wanted, {} if fresh else self.memory.of(folder), force=False)
         broken = [change for change in changes if change.problem]
         if broken:
             raise DevboxError("cannot be merged", where=str(broken[0].path), why=broken[0].problem)

@@ -54,6 +54,8 @@ class Merge:
     document: Document
     records: dict[Path, Record] = field(default_factory=dict)
     kept: list[Kept] = field(default_factory=list)
+    refused: str = ""
+    """Why nothing of ours belongs into this file."""
 
     def at(self, path: Path) -> Node | None:
         """The element of that path; the root for the empty path."""
@@ -97,10 +99,10 @@ def merge(
     """The file with our elements in it. `Malformed` when it cannot be read; then it is not touched."""
     state = Merge(parse(existing if existing is not None else empty(ours, kind)))
     if state.document.root.tag != ours.tag:
-        state.kept.append(Kept((ours.tag,), f"the file is a <{state.document.root.tag}>, not a <{ours.tag}>"))
+        state.refused = f"is a <{state.document.root.tag}>, not a <{ours.tag}>"
         return state
     if kind.single and _somebody_elses(state.document.root, ours):
-        state.kept.append(Kept((ours.tag,), "the file holds a configuration of yours"))
+        state.refused = "holds a configuration of yours"
         return state
     wanted = list(wishes(ours, kind))
     base = last if existing is not None else {}

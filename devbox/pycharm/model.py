@@ -145,7 +145,10 @@ class Facts:
 
     @property
     def container_sdk(self) -> str:
-        """The container interpreter's name as the IDE forms it; "" when it is not known."""
+        """The container interpreter's name as the IDE forms it; "" when it is not known.
+
+        The IDE tells equal names apart by a number in parentheses; ours says which project and host.
+        """
         if self.container_python is None or self.interpreter is Interpreter.SSH:
             return ""
         kind = (
@@ -153,14 +156,15 @@ class Facts:
             if self.interpreter is Interpreter.COMPOSE
             else f"Docker ({self.tagged})"
         )
-        return f"Remote Python {self.container_python.version} {kind}"
+        return f"Remote Python {self.container_python.version} {kind} ({self.label})"
 
     @property
     def ssh_sdk(self) -> str:
         """The SSH interpreter's name as the IDE forms it; "" when it is not known."""
         if self.host_python is None:
             return ""
-        return f"Remote Python {self.host_python.version} (sftp://{self.ssh.label}{self.host_python.path})"
+        where = f"sftp://{self.ssh.label}{self.host_python.path}"
+        return f"Remote Python {self.host_python.version} ({where}) ({self.label})"
 
     @property
     def sdk(self) -> str:
@@ -195,10 +199,11 @@ def expand_home(remote: str, home: str) -> str:
 def folders(config: Config, home: str) -> tuple[Folder, ...]:
     """The config's mappings with everything resolved."""
     return tuple(
-        Folder(
-            str(PurePosixPath(one.local)).lstrip("."),
-            expand_home(one.remote, home),
-            one.container.rstrip("/"),
-        )
+        Folder(_below(one.local), expand_home(one.remote, home), one.container.rstrip("/") or "/")
         for one in config.sync
     )
+
+
+def _below(local: str) -> str:
+    path = str(PurePosixPath(local))
+    return "" if path == "." else path

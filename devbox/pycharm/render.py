@@ -97,21 +97,17 @@ def _run(facts: Facts, name: str, template: str, **values: Any) -> Wanted:
 def ide(facts: Facts) -> list[Wanted]:
     """The files of the IDE's own configuration folder: what a project cannot carry."""
     names = _server(facts, "ide")
-    wanted = [
-        _wanted(
-            "options/sshConfigs.xml", kinds.IDE_SSH_CONFIGS, "ssh_configs.xml", root="application", **names
-        ),
-        _wanted(
-            "options/webServers.xml", kinds.IDE_WEB_SERVERS, "web_servers.xml", root="application", **names
-        ),
-        _wanted("options/remote-servers.xml", kinds.REMOTE_SERVERS, "ide/remote_servers.xml", **names),
-    ]
+    wanted = [_wanted("options/remote-servers.xml", kinds.REMOTE_SERVERS, "ide/remote_servers.xml", **names)]
+    scope = {"root": "application", **names}
+    if facts.ssh_sdk or facts.over_ssh:
+        wanted.append(_wanted("options/sshConfigs.xml", kinds.IDE_SSH_CONFIGS, "ssh_configs.xml", **scope))
+    if facts.ssh_sdk:
+        wanted.append(_wanted("options/webServers.xml", kinds.IDE_WEB_SERVERS, "web_servers.xml", **scope))
     if facts.container_sdk or facts.ssh_sdk:
         wanted.append(_jdk_table(facts, names))
     if facts.interpreter is Interpreter.COMPOSE and (facts.docker_cli or facts.compose_cli):
-        wanted.append(
-            _wanted("options/docker-tools.xml", kinds.DOCKER_TOOLS, "ide/docker_tools.xml", facts=facts)
-        )
+        tools = _wanted("options/docker-tools.xml", kinds.DOCKER_TOOLS, "ide/docker_tools.xml", facts=facts)
+        wanted.append(tools)
     return wanted
 
 

@@ -72,8 +72,8 @@ def _planned(folder: Path, wanted: Wanted, last: Ours, force: bool) -> Change:
         merged = merging.merge(before, wanted.root, wanted.kind, last.records, force=force)
     except DevboxError as error:
         return Change(path, wanted.path, None, None, last, problem=str(error))
-    if merged.kept and not merged.records and merged.kept[0].path == (wanted.root.tag,):
-        return Change(path, wanted.path, before, before, last, problem=merged.kept[0].why)
+    if merged.refused:
+        return Change(path, wanted.path, before, before, last, problem=merged.refused)
     ours = Ours(merged.records, last.created or before is None)
     after = merged.document.to_bytes() if merged.records or before is not None else None
     return Change(path, wanted.path, before, after, ours, tuple(merged.kept))

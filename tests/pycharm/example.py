@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from devbox.config.model import Build, Interpreter
+from devbox.config.model import Build, Endpoint, Interpreter
 from devbox.pycharm.model import App, Facts, Folder, Python, Ssh
 from devbox.pycharm.rules import excluded
 
@@ -48,5 +48,6 @@ VARIATIONS = {
     "older": replace(FACTS, version=(2023, 2)),
     "older compose": replace(FACTS, version=(2023, 2), interpreter=Interpreter.COMPOSE),
     "two folders": replace(FACTS, folders=(*FACTS.folders, Folder("lib", "/srv/lib", "/lib/shop"))),
+    "over ssh": replace(FACTS, endpoint=Endpoint.SSH),
     "nothing known": replace(FACTS, container_python=None, host_python=None, owner="", apps=(), build=None),
 }

@@ -123,3 +123,16 @@ def test_ids_are_the_same_for_everybody_and_differ_by_host_and_project(config: C
     assert one.identifier("x") == replace(one, root="/elsewhere", host="other@10.0.0.200").identifier("x")
     ids = {each.identifier("x") for each in (one, replace(one, host="b"), replace(one, project="p"))}
     assert len({*ids, one.identifier("y")}) == 4
+
+
+def test_hidden_folders_keep_their_dot_and_the_root_its_slash(config: Config) -> None:
+    from dataclasses import replace
+
+    from devbox.config.model import Mapped
+    from devbox.pycharm.model import folders
+
+    odd = replace(config, sync=(Mapped("./.hidden/", "~/h", "/h/"), Mapped(".", "/r", "/")))
+    assert [(one.local, one.remote, one.container) for one in folders(odd, "/home/dev")] == [
+        (".hidden", "/home/dev/h", "/h"),
+        ("", "/r", "/"),
+    ]

@@ -182,7 +182,7 @@ def test_an_interpreter_of_the_user_stays_and_is_named() -> None:
     assert state.document.to_bytes() == data
     assert "stays 'Python 3.11'" in str(state.kept[0])
     forced = merge(data, ours.root, ours.kind, {}, force=True)
-    assert b"Docker (shop-dev:latest)" in forced.document.body
+    assert b"Docker (shop-dev:latest) (shop@10.0.0.200)" in forced.document.body
     assert taken_back(forced.document.to_bytes(), forced) == data
 
 
