@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from devbox.errors import DevboxError
+from devbox.workload import reload
 from devbox.workload.contract import SERVICES
 from devbox.workload.settings import Settings
 
@@ -14,15 +15,19 @@ def main() -> None:
     """Run what is named; settings come from the environment (see `devbox.workload.settings`)."""
     parser = argparse.ArgumentParser(prog="python -m devbox.workload", description=main.__doc__)
     parser.add_argument("what", choices=[*SERVICES, "gateway", "supervise", "healthy"])
-    what = parser.parse_args().what
+    parser.add_argument("--reload", action="store_true", help="begin anew when the code was changed")
+    given = parser.parse_args()
     try:
-        _run(what, Settings.read())
+        if given.reload:
+            reload.survive(lambda: _run(given.what, Settings.read(), True))
+        else:
+            _run(given.what, Settings.read(), False)
     except DevboxError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
 
 
-def _run(what: str, settings: Settings) -> None:
+def _run(what: str, settings: Settings, reloading: bool) -> None:
     if what == "gateway":
         from devbox.workload import front
 
@@ -38,7 +43,7 @@ def _run(what: str, settings: Settings) -> None:
     else:
         from devbox.workload import assembly
 
-        assembly.serve(what, settings)
+        assembly.serve(what, settings, reloading)
 
 
 if __name__ == "__main__":

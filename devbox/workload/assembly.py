@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Event, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from devbox.workload import hops
+from devbox.workload import hops, reload
 from devbox.workload.contract import SERVICES
 from devbox.workload.control import Control
 from devbox.workload.faults import Faults
@@ -21,13 +21,14 @@ from devbox.workload.roads.remote import RemoteNotifications, RemotePayments, Re
 from devbox.workload.roads.rest import RestRoad
 from devbox.workload.roads.rpc import RpcRoad, RpcServer
 from devbox.workload.servers.threads import ThreadServer
-from devbox.workload.services import notifications, orders, payments, users
-from devbox.workload.services.catalogue import Catalogue
-from devbox.workload.services.values import Order
 from devbox.workload.settings import Settings
 from devbox.workload.store import Store
 from devbox.workload.switches import Board
 from devbox.workload.watch import watched
+
+if TYPE_CHECKING:
+    from devbox.workload.services.orders import Orders
+    from devbox.workload.services.values import Order
 
 Functions = Mapping[str, Callable[..., Any]]
 
@@ -67,7 +68,12 @@ class Surroundings:
         return Store(self.settings.state / f"{name}.db", schema, self.faults)
 
 
+# Each builder loads its own service only, so that a process is small, and begins anew for its own code only.
+
+
 def _user(around: Surroundings, stop: Event) -> Functions:
+    from devbox.workload.services import users
+
     service = users.Users(around.store("user", users.SCHEMA))
     service.populate(_USERS)
     watched(service, around.faults)
@@ -75,11 +81,15 @@ def _user(around: Surroundings, stop: Event) -> Functions:
 
 
 def _payment(around: Surroundings, stop: Event) -> Functions:
+    from devbox.workload.services import payments
+
     service = watched(payments.Payments(around.store("payment", payments.SCHEMA)), around.faults)
     return {"payments.charge": service.charge, "payments.get": service.get}
 
 
 def _notify(around: Surroundings, stop: Event) -> Functions:
+    from devbox.workload.services import notifications
+
     service = watched(
         notifications.Notifications(around.store("notify", notifications.SCHEMA)), around.faults
     )
@@ -87,6 +97,9 @@ def _notify(around: Surroundings, stop: Event) -> Functions:
 
 
 def _order(around: Surroundings, stop: Event) -> Functions:
+    from devbox.workload.services import orders
+    from devbox.workload.services.catalogue import Catalogue
+
     service = orders.Orders(
         around.store("order", orders.SCHEMA),
         RemoteUsers(around.edge("order", "user")),
@@ -100,10 +113,15 @@ def _order(around: Surroundings, stop: Event) -> Functions:
     def place(key: str, user: str, item: str, quantity: int = 1) -> Order:
         return service.place(key, user, item, quantity, origin=hops.traceparent())
 
-    return {"orders.place": place, "orders.get": service.get, "orders.list": service.latest}
+    return {
+        "orders.place": place,
+        "orders.get": service.get,
+        "orders.list": service.latest,
+        "orders.products": service.products,
+    }
 
 
-def _resume(service: orders.Orders, stop: Event) -> None:
+def _resume(service: Orders, stop: Event) -> None:
     """Go on with orders that were cut, each as part of the trace that it came from."""
     while not stop.wait(_RESUME_EVERY):
         try:
@@ -122,8 +140,9 @@ _BUILDERS: dict[str, Callable[[Surroundings, Event], Functions]] = {
 }
 
 
-def serve(name: str, settings: Settings) -> None:
-    """Run one service until SIGTERM: its operations over REST, RPC and the queue at once."""
+def serve(name: str, settings: Settings, reloading: bool = False) -> None:
+    """Run one service until SIGTERM: its operations over REST, RPC and the queue at once. With `reloading`,
+    begin anew when its code was changed."""
     assert name in SERVICES
     hops.start(name)
     stop = Event()
@@ -135,10 +154,13 @@ def serve(name: str, settings: Settings) -> None:
     queue = QueueServer(desk, around.queue, name, around.faults)
     for server in (http.serve_forever, rpc.serve, queue.serve):
         Thread(target=server, daemon=True).start()
+    begin_anew = reload.watch(stop.set) if reloading else None
     until_terminated(stop)
     http.shutdown()
     rpc.close()
     queue.close()
+    if begin_anew:
+        begin_anew()
 
 
 def until_terminated(stop: Event) -> None:

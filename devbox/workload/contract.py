@@ -44,6 +44,7 @@ OPERATIONS = (
     Operation("orders.place", "order", "POST", "/orders", keyed=True),
     Operation("orders.get", "order", "GET", "/orders/{order}"),
     Operation("orders.list", "order", "GET", "/orders"),
+    Operation("orders.products", "order", "GET", "/products"),
     Operation("payments.charge", "payment", "POST", "/payments", keyed=True),
     Operation("payments.get", "payment", "GET", "/payments/{order}"),
     Operation("notifications.order_paid", "notify", "POST", "/notifications", keyed=True, event=True),

@@ -78,7 +78,7 @@ def _start(name: str, settings: Settings) -> _Child:
     logs.mkdir(exist_ok=True)
     with (logs / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "devbox.workload", name],
+            [sys.executable, "-m", "devbox.workload", name, *(["--reload"] if name in SERVICES else [])],
             stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
             env=os.environ | settings.environment(),
         )  # fmt: skip

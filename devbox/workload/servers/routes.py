@@ -9,6 +9,7 @@ from devbox.workload.contract import route
 
 ROUTES = {
     "/orders": "order",
+    "/products": "order",
     "/users": "user",
     "/payments": "payment",
     "/notifications": "notify",

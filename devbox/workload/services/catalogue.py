@@ -33,6 +33,10 @@ class Catalogue:
             self._known[item] = self._look_up(item)
         return self._known[item]
 
+    def all(self) -> list[dict[str, object]]:
+        """What the shop sells, with prices."""
+        return [{"item": item, "price": price} for item, price in PRICES.items()]
+
     def forget(self) -> None:
         """Look everything up again."""
         self._known.clear()

@@ -68,6 +68,10 @@ class Orders:
         sql = f"SELECT {_COLUMNS} FROM orders WHERE {where} ORDER BY rowid DESC LIMIT 50"
         return [Order(**dict(row)) for row in self._store.rows(sql, user)]
 
+    def products(self) -> list[dict[str, object]]:
+        """What can be ordered, and for how many cents."""
+        return self._catalogue.all()
+
     def settle(self, order: str) -> Order:
         """Do what is left to do for an order. May be repeated at any time, and cut anywhere."""
         found = self.get(order)
