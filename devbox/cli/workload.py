@@ -57,7 +57,7 @@ def up(
         *(f"  {name:<9} http://{place.host}:{place.http}" for name, place in shop.places.items()),
         "next:",
         "  devbox workload load      (orders, and how long they take)",
-        f"  devbox trace slow --spool {shops.spool(shop.state)}",
+        "  devbox trace slow --local (where the time went)",
         "  devbox workload faults    (make something slow, then look again)",
         "  devbox workload down",
     ]

@@ -62,6 +62,7 @@ def up(state: Path, port: int = GATEWAY_PORT, note: Callable[[str], None] = lamb
     if running is not None:
         return running
     _sweep(state)
+    (state / "switches.json").unlink(missing_ok=True)  # yesterday's faults would be today's riddle
     settings, moved = _settle(state, port)
     note("starting user, order, payment, notify and the gateway")
     _spawn(settings)
