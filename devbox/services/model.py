@@ -36,10 +36,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """What a command adds to every container that has the code: mounts and environment (`up --trace`)."""
+    """What a command adds to every container that has the code (`up --trace`).
+
+    `{service}` in a variable's value becomes the service's name; `python_path` is put first on PYTHONPATH.
+    """
 
     mounts: tuple[Mount, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    python_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

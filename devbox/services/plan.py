@@ -39,6 +39,8 @@ class Surroundings:
     images: Mapping[str, str]
     files: Mapping[str, Mapping[str, str]]
     extra: Extra = field(default_factory=Extra)
+    image_variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What each image sets itself."""
 
 
 def chosen(config: Config, names: Sequence[str], profiles: Sequence[str]) -> list[Service]:
@@ -78,7 +80,7 @@ def wanted(config: Config, service: Service, around: Surroundings) -> Wanted:
         name=model.container_name(config, service.name),
         image=service.image or config.image,
         command=_words(service.command),
-        environment=_environment(service, around),
+        environment=_environment(config, service, around),
         mounts=_mounts(config, service, around),
         ports=tuple(Published(PortWish.parse(text).container) for text in service.ports),
         user=service.user or around.account.user,
@@ -160,10 +162,18 @@ def _words(command: str | tuple[str, ...]) -> tuple[str, ...]:
     return command
 
 
-def _environment(service: Service, around: Surroundings) -> dict[str, str]:
+def _environment(config: Config, service: Service, around: Surroundings) -> dict[str, str]:
     # The SSH user's uid is nobody in most images: without a HOME that it can write to, many tools give up.
-    extra = around.extra.environment if service.mount else {}
-    return {"HOME": "/tmp", **around.files.get(service.name, {}), **extra, **service.environment}
+    own = {"HOME": "/tmp", **around.files.get(service.name, {}), **service.environment}
+    if not service.mount:
+        return own
+    extra = around.extra
+    added = {name: value.replace("{service}", service.name) for name, value in extra.environment.items()}
+    if extra.python_path:
+        image = around.image_variables.get(service.image or config.image, {})
+        path = own.get("PYTHONPATH", image.get("PYTHONPATH", ""))
+        own["PYTHONPATH"] = f"{extra.python_path}:{path}" if path else extra.python_path
+    return {**added, **own}
 
 
 def _working_dir(config: Config, service: Service) -> str:

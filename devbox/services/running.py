@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from devbox.config.model import Config, Service
 from devbox.errors import ConfigError, DaemonError
-from devbox.ports.daemon import Container, ContainerSpec, Daemon
+from devbox.ports.daemon import Container, ContainerSpec, Daemon, Image
 from devbox.ports.events import Emit, Event
 from devbox.ports.host import Finished, Host, Line, Script, Stream
 from devbox.services import envfile, model, plan
@@ -40,21 +40,24 @@ def surroundings(
     config: Config, daemon: Daemon, who: Account, services: Sequence[Service], extra: Extra
 ) -> plan.Surroundings:
     """What specs depend on: images (missing ones are pulled, the app's must be built) and variables."""
-    images = {}
+    images, variables = {}, {}
     for name in sorted({service.image or config.image for service in services}):
-        images[name] = _image(config, daemon, name)
+        found = _image(config, daemon, name)
+        images[name] = found.id if found else ""
+        lines = (found.config.get("Env") if found else None) or ()
+        variables[name] = dict(line.partition("=")[::2] for line in lines)
     files = {service.name: envfile.variables(config, service) for service in services}
-    return plan.Surroundings(who, images, files, extra)
+    return plan.Surroundings(who, images, files, extra, variables)
 
 
-def _image(config: Config, daemon: Daemon, name: str) -> str:
+def _image(config: Config, daemon: Daemon, name: str) -> Image | None:
     found = daemon.image(name)
     if found is None and name == config.image:
         raise DaemonError(f"the app image {name} is not on the host", next_steps=["devbox build"])
     if found is None:
         daemon.pull(name, lambda _: None)
         found = daemon.image(name)
-    return found.id if found else ""
+    return found
 
 
 class Services:

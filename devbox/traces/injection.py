@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,16 +29,15 @@ class Injection:
     spool: str
     script: Script
 
-    def environment(self, service: str, code: str, inherited: Mapping[str, str]) -> dict[str, str]:
-        """What a container of `service` needs, whose own code lies in `code`. PYTHONPATH is put first,
-        not lost.
+    def environment(self, code: Sequence[str]) -> dict[str, str]:
+        """What a container needs, whose own code lies in the folders `code`; `{service}` is for its name.
+
+        RECORDER has to come first on PYTHONPATH besides.
         """
-        path = inherited.get("PYTHONPATH", "")
         return {
-            "PYTHONPATH": f"{RECORDER}:{path}" if path else RECORDER,
             "DEVBOX_TRACE_SPOOL": SPOOL,
-            "DEVBOX_TRACE_SERVICE": service,
-            "DEVBOX_TRACE_CODE": code,
+            "DEVBOX_TRACE_SERVICE": "{service}",
+            "DEVBOX_TRACE_CODE": ":".join(code),
         }
 
 

@@ -157,6 +157,16 @@ def test_tracing_reaches_only_services_with_the_code() -> None:
     assert _wanted(config, "db", around).spec.mounts == ()
 
 
+def test_what_is_added_to_the_python_path_loses_nothing_and_knows_the_service() -> None:
+    config = _config("  web: {environment: {PYTHONPATH: /own}}\n  worker: {}\n  db: {mount: false}")
+    extra = Extra(environment={"DEVBOX_TRACE_SERVICE": "{service}"}, python_path="/tracer")
+    around = replace(_around(extra), image_variables={"shop-dev": {"PYTHONPATH": "/image"}})
+    web, worker, db = (_wanted(config, name, around).spec.environment for name in ("web", "worker", "db"))
+    assert (web["PYTHONPATH"], web["DEVBOX_TRACE_SERVICE"]) == ("/tracer:/own", "web")
+    assert (worker["PYTHONPATH"], worker["DEVBOX_TRACE_SERVICE"]) == ("/tracer:/image", "worker")
+    assert "PYTHONPATH" not in db
+
+
 @pytest.mark.parametrize(
     ("text", "container", "local"),
     [

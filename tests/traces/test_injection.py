@@ -15,7 +15,7 @@ import pytest
 
 from devbox.adapters.ssh.connection import connect
 from devbox.ports.host import Finished
-from devbox.traces.injection import Injection, injection
+from devbox.traces.injection import SPOOL, Injection, injection
 from tests.ssh.sshd import sshd
 from tests.traces.reading import ROOT, Reader
 
@@ -66,10 +66,9 @@ def prepared(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 def environment(made: Injection, home: Path, code: Path, **more: str) -> dict[str, str]:
     """As in a container, with the host's folders in the place of the mounts."""
-    inherited = {"PYTHONPATH": more.pop("PYTHONPATH")} if "PYTHONPATH" in more else {}
-    text = json.dumps(made.environment("app", str(code), inherited))
-    text = text.replace("/opt/devbox-trace", str(home / made.recorder[2:]))
-    text = text.replace("/var/spool/devbox-trace", str(home / made.spool[2:]))
+    path = [str(home / made.recorder[2:]), *filter(None, [more.pop("PYTHONPATH", "")])]
+    text = json.dumps({**made.environment([str(code)]), "PYTHONPATH": ":".join(path)})
+    text = text.replace("{service}", "app").replace(SPOOL, str(home / made.spool[2:]))
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     return {**clean, **json.loads(text), **more}
 

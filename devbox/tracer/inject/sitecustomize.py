@@ -11,7 +11,7 @@ import sys
 
 def _switch_on() -> None:
     try:
-        from devbox_tracer.outside import switch_on
+        from devbox_tracer.outside import switch_on  # type: ignore[import-not-found]
 
         switch_on()
     except Exception as error:  # noqa: BLE001 - see above
