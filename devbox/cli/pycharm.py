@@ -36,6 +36,7 @@ def pycharm(
         job.uninstall()
     elif check:
         job.check(upload)
+        return
     else:
         ide_found = job.closed_ide() if install else None
         job.write(upload, force)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from devbox.cli.asking import Terminal
 from devbox.cli.console import Console
 from devbox.cli.pycharm_world import here, pull_helper, remote_answer
 from devbox.errors import EXIT_FAILURE, DevboxError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from devbox.pycharm.facts import Answer
     from devbox.pycharm.ides import Ide
     from devbox.pycharm.model import Facts
+    from devbox.pycharm.render import Wanted
     from devbox.pycharm.store import Change, Memory
 
 
@@ -60,8 +62,13 @@ class Job:
     def _do(self, folder: Path, changes: list[Change]) -> None:
         from devbox.pycharm import store
 
-        store.apply(changes)
-        self.memory.note(folder, changes)
+        done: list[Change] = []
+        try:
+            for change in changes:
+                store.apply(change)
+                done.append(change)
+        finally:
+            self.memory.note(folder, done)
         self._tell(changes)
 
     def _tell(self, changes: Iterable[Change]) -> None:
@@ -73,22 +80,21 @@ class Job:
                 self.note(f"{change.name}: {kept}")
 
     def note(self, text: str) -> None:
-        self.data["notes"].append(text)
+        """Something to say at the end, once."""
+        if text not in self.data["notes"]:
+            self.data["notes"].append(text)
 
     def ask(self) -> Answer:
         """What the remote side says; where it says nothing, what it said last time."""
         from devbox.pycharm.facts import Answer
 
-        then = Answer.from_data(self.memory.facts)
-        now = remote_answer(self.config, self.note)
-        answer = Answer(
-            now.home or then.home,
-            now.owner or then.owner,
-            now.host_python or then.host_python,
-            now.container_python or then.container_python,
-        )
+        answer = self.asked().or_else(Answer.from_data(self.memory.facts))
         self.memory.facts = answer.to_data()
         return answer
+
+    def asked(self) -> Answer:
+        """What the remote side says now."""
+        return remote_answer(self.config, Terminal(self.console), self.note)
 
     def facts(self, answer: Answer, upload: bool) -> Facts:
         """Everything the files say; what is missing is noted."""
@@ -165,25 +171,31 @@ class Job:
     def zip(self, target: Path, fresh: bool) -> None:
         """A settings archive: the user's files with ours in them."""
         from devbox.pycharm import archive, render, store, strict
-        from devbox.pycharm.ides import find, this_machine
 
         wanted = render.ide(self.facts(self.ask_again(), False))
         for one in wanted:
             strict.require(one.root)
-        if not fresh and not find(this_machine()) and not self.ide_name:
+        files = {one.path: store.new(one) for one in wanted} if fresh else self._merged(wanted)
+        store.write(target, archive.build(files))
+        self.data["archive"] = str(target)
+        self.note(archive.CARRIES)
+
+    def _merged(self, wanted: list[Wanted]) -> dict[str, bytes]:
+        """The user's files with ours in them, as the import shall leave them."""
+        from devbox.pycharm import ides, store
+
+        if not ides.find(ides.this_machine()) and not self.ide_name:
             raise DevboxError(
                 "there are no settings here to build the archive from",
                 why="the import replaces whole files, so yours would be lost",
                 next_steps=["devbox pycharm --zip FILE --fresh   (for a PyCharm without settings)"],
             )
-        folder = Path() / "no-settings" if fresh else self.ide().folder
-        changes = store.plan(folder, wanted, {} if fresh else self.memory.of(folder), force=False)
-        broken = [change for change in changes if change.problem]
-        if broken:
-            raise DevboxError("cannot be merged", where=str(broken[0].path), why=broken[0].problem)
-        store.write(target, archive.build({one.name: one.after or b"" for one in changes}))
-        self.data["archive"] = str(target)
-        self.note(archive.CARRIES)
+        folder = self.ide().folder
+        changes = store.plan(folder, wanted, self.memory.of(folder), force=False)
+        for change in changes:
+            if change.problem:
+                raise DevboxError("cannot be merged", where=str(change.path), why=change.problem)
+        return {change.name: change.after for change in changes if change.after is not None}
 
     def check(self, upload: bool) -> None:
         """Say what is stale; exit 1 when something is."""
@@ -191,8 +203,8 @@ class Job:
         from devbox.pycharm import checks, render, store
         from devbox.pycharm.facts import Answer
 
-        then, now = Answer.from_data(self.memory.facts), self.ask()
-        facts = self.facts(now, upload or checks.uploads(self.root))
+        then, now = Answer.from_data(self.memory.facts), self.asked()
+        facts = self.facts(now.or_else(then), upload or checks.uploads(self.root))
         findings = list(checks.remembered(now, then))
         findings += checks.files_named(facts)
         last = self.memory.of(self.root)
@@ -202,10 +214,13 @@ class Job:
             findings += checks.stale(planned, "devbox pycharm --install")
         for name, finding in findings:
             self.console.finding(name, finding)
+        for note in self.data["notes"]:
+            self.console.say(f"note: {note}")
         failed = [name for name, finding in findings if finding.verdict is Verdict.FAILED]
         self.data["checks"] = {name: finding.verdict.value for name, finding in findings}
+        said = f"stale: {', '.join(failed)}" if failed else "everything is as devbox.yaml and the host say"
+        self.console.result(said, self.data)
         if failed:
-            self.console.result(f"stale: {', '.join(failed)}", self.data)
             raise typer.Exit(EXIT_FAILURE)
 
     def summary(self) -> str:
@@ -214,12 +229,12 @@ class Job:
         lines = [f"{entry['did']:<10}  {entry['file']}" for entry in files if entry["did"] != "unchanged"]
         if same := sum(entry["did"] == "unchanged" for entry in files):
             lines.append(f"{same} files are as they should be")
-        lines += [f"note: {text}" for text in dict.fromkeys(self.data["notes"])]
+        lines += [f"note: {text}" for text in self.data["notes"]]
         lines += [f"PyCharm will ask: {text}" for text in self.data.get("asks", [])]
         if "debug" in self.data:
             line, tunnel = self.data["debug"]
             lines += [f"to debug: run 'devbox debug server', then  {tunnel}", f"  and in the code:  {line}"]
-        return "\n".join(lines) or "everything is up to date"
+        return "\n".join(lines) or "there is nothing of devbox to take out"
 
 
 def _must_be_closed(ide: Ide) -> None:

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devbox.errors import DevboxError
+from devbox.errors import DevboxError, HostKeyError
 
 if TYPE_CHECKING:
     from devbox.config.model import Config
+    from devbox.ports.ask import Ask
     from devbox.pycharm.assemble import Here
     from devbox.pycharm.facts import Answer
 
@@ -19,14 +20,17 @@ Note = Callable[[str], None]
 HELPER = "busybox:latest"
 
 
-def remote_answer(config: Config, note: Note) -> Answer:
-    """What host and image say; what does not answer is noted with the reason."""
+def remote_answer(config: Config, ask: Ask, note: Note) -> Answer:
+    """What host and image say; what does not answer is noted with the reason.
+
+    A host key that is not the known one is never passed over: `HostKeyError`.
+    """
     from devbox import wiring
     from devbox.config.model import Interpreter
     from devbox.pycharm.facts import Answer, ask_host, ask_image
 
     try:
-        with wiring.open_host(config) as host:
+        with wiring.open_host(config, ask) as host:
             answer = ask_host(host)
             if config.pycharm.interpreter is Interpreter.SSH:
                 return answer
@@ -36,6 +40,8 @@ def remote_answer(config: Config, note: Note) -> Answer:
             except DevboxError as error:
                 note(f"the image was not asked: {error}")
                 return answer
+    except HostKeyError:
+        raise
     except DevboxError as error:
         note(f"the host was not asked: {error}")
         return Answer()

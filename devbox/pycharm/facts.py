@@ -35,6 +35,15 @@ class Answer:
     host_python: Python | None = None
     container_python: Python | None = None
 
+    def or_else(self, then: Answer) -> Answer:
+        """This answer, with what was known before where it is silent."""
+        return Answer(
+            self.home or then.home,
+            self.owner or then.owner,
+            self.host_python or then.host_python,
+            self.container_python or then.container_python,
+        )
+
     def to_data(self) -> dict[str, Any]:
         return {
             "home": self.home,

@@ -107,23 +107,27 @@ def read(path: Path) -> bytes | None:
         raise Malformed("cannot be read", why=error.strerror or str(error)) from error
 
 
-def apply(changes: Iterable[Change]) -> None:
-    """Make the changes, each file in one step. `DevboxError` when a file changed meanwhile."""
-    for change in changes:
-        if change.problem or change.before == change.after:
-            continue
-        target = Path(os.path.realpath(change.path))
-        if read(target) != change.before:
-            raise DevboxError(
-                "changed while it was being merged", where=str(change.path), next_steps=["devbox pycharm"]
-            )
-        if change.after is None:
-            target.unlink()
-            if target.parent.name in _FOLDERS:
-                with contextlib.suppress(OSError):
-                    target.parent.rmdir()  # only when nothing else is in it
-        else:
-            write(target, change.after)
+def new(wanted: Wanted) -> bytes:
+    """The file as it is where there is none yet."""
+    return merging.merge(None, wanted.root, wanted.kind, {}).document.to_bytes()
+
+
+def apply(change: Change) -> None:
+    """Make the change in one step. `DevboxError` when the file changed since it was planned."""
+    if change.problem or change.before == change.after:
+        return
+    target = Path(os.path.realpath(change.path))
+    if read(target) != change.before:
+        raise DevboxError(
+            "changed while it was being merged", where=str(change.path), next_steps=["devbox pycharm"]
+        )
+    if change.after is not None:
+        write(target, change.after)
+        return
+    target.unlink()
+    if target.parent.name in _FOLDERS:
+        with contextlib.suppress(OSError):
+            target.parent.rmdir()  # only when nothing else is in it
 
 
 def back_up(changes: Iterable[Change], parent: Path) -> Path | None:
@@ -174,7 +178,7 @@ class Memory:
             data = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return cls(path)
-        if data.get("format") != FORMAT:
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
             return cls(path)
         places = {
             place: {name: _ours(entry) for name, entry in files.items()}
@@ -187,10 +191,14 @@ class Memory:
 
     def note(self, folder: Path, changes: Iterable[Change]) -> None:
         """Remember what these changes left of ours in a folder, and write it down."""
-        left = {change.name: change.ours for change in changes if change.ours.records}
-        self.places[str(folder)] = left
-        if not left:
-            del self.places[str(folder)]
+        left = dict(self.of(folder))
+        for change in changes:
+            left.pop(change.name, None)
+            if change.ours.records:
+                left[change.name] = change.ours
+        self.places.pop(str(folder), None)
+        if left:
+            self.places[str(folder)] = left
         self.save()
 
     def save(self) -> None:

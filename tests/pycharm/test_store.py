@@ -1,0 +1,113 @@
+"""Files on disk: whole or not at all, modes and links kept, and a memory that knows what is ours."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from devbox.errors import DevboxError
+from devbox.pycharm import render, store
+from devbox.pycharm.store import Memory
+from tests.pycharm.example import FACTS
+
+WANTED = render.project(FACTS)
+DEPLOYMENT = ".idea/deployment.xml"
+
+
+def write_all(folder: Path, memory: Memory) -> None:
+    changes = store.plan(folder, WANTED, memory.of(folder), False)
+    for change in changes:
+        store.apply(change)
+    memory.note(folder, changes)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+
+
+def test_the_memory_survives_and_takes_everything_back(tmp_path: Path) -> None:
+    folder, path = tmp_path / "project", tmp_path / "state" / "memory.json"
+    folder.mkdir()
+    write_all(folder, Memory.load(path))
+    memory = Memory.load(path)
+    changes = store.plan(folder, WANTED, memory.of(folder), False)
+    assert {change.verb for change in changes} == {"unchanged"}
+    removal = store.plan_removal(folder, memory.of(folder))
+    for change in removal:
+        store.apply(change)
+    memory.note(folder, removal)
+    assert list(folder.iterdir()) == []
+    assert Memory.load(path).places == {}
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"format": 99}', "[]"])
+def test_a_memory_that_cannot_be_read_is_empty(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "memory.json"
+    path.write_text(text)
+    assert Memory.load(path).places == {}
+
+
+def test_without_the_memory_equal_files_stay_and_different_ones_are_kept(tmp_path: Path) -> None:
+    write_all(tmp_path, Memory(tmp_path / "one.json"))
+    path = tmp_path / DEPLOYMENT
+    path.write_bytes(path.read_bytes().replace(b"/home/dev", b"/home/other"))
+    changes = {one.name: one for one in store.plan(tmp_path, WANTED, {}, False)}
+    assert {change.verb for change in changes.values()} == {"unchanged"}
+    assert [str(one) for one in changes[DEPLOYMENT].kept] == ["paths[shop@10.0.0.200]: was there already"]
+
+
+def test_a_file_that_changes_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    change = next(one for one in store.plan(tmp_path, WANTED, {}, False) if one.name == DEPLOYMENT)
+    change.path.parent.mkdir()
+    change.path.write_text("<project />")
+    with pytest.raises(DevboxError, match="changed while it was being merged"):
+        store.apply(change)
+    assert change.path.read_text() == "<project />"
+
+
+def test_modes_and_links_are_kept(tmp_path: Path) -> None:
+    real = tmp_path / "elsewhere.xml"
+    real.write_text('<project version="4" />')
+    real.chmod(0o640)
+    (tmp_path / ".idea").mkdir()
+    (tmp_path / DEPLOYMENT).symlink_to(real)
+    write_all(tmp_path, Memory(tmp_path / "memory.json"))
+    assert (tmp_path / DEPLOYMENT).is_symlink()
+    assert b"PublishConfigData" in real.read_bytes()
+    assert real.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_new_file_has_the_usual_mode(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_all(tmp_path, Memory(tmp_path / "memory.json"))
+    finally:
+        os.umask(before)
+    assert (tmp_path / DEPLOYMENT).stat().st_mode & 0o777 == 0o640
+
+
+def test_what_nobody_wants_any_more_is_taken_back(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "memory.json")
+    write_all(tmp_path, memory)
+    fewer = [one for one in WANTED if "service" not in one.path]
+    changes = store.plan(tmp_path, fewer, memory.of(tmp_path), False)
+    assert {one.name for one in changes if one.verb == "removed"} == {
+        one.path for one in WANTED if "service" in one.path
+    }
+
+
+def test_a_deleted_file_comes_back(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "memory.json")
+    write_all(tmp_path, memory)
+    first = contents(tmp_path / ".idea")
+    (tmp_path / DEPLOYMENT).unlink()
+    write_all(tmp_path, memory)
+    assert contents(tmp_path / ".idea") == first
+
+
+def test_an_unwritable_folder_is_a_stated_failure(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DevboxError, match="cannot be written"):
+        store.write(tmp_path / "file" / "below.xml", b"x")
