@@ -11,6 +11,7 @@ from devbox.cli.console import Console, human_size
 from devbox.errors import UsageError
 
 if TYPE_CHECKING:
+    from devbox.config.model import Config
     from devbox.image.build import Plan, Result
     from devbox.ports.daemon import Daemon
 
@@ -25,6 +26,9 @@ def build(
     target: str = typer.Option("", metavar="STAGE", help="Build this stage."),
     build_arg: list[str] = typer.Option([], metavar="NAME=VALUE", help="A build argument."),
     show_context: bool = typer.Option(False, "--show-context", help="List what would be sent, and stop."),
+    new_dockerfile: bool = typer.Option(
+        False, "--new-dockerfile", help="Write a Dockerfile.dev that fits this project, and stop."
+    ),
 ) -> None:
     """Build the app image on the host from the local Dockerfile."""
     from devbox import wiring
@@ -32,6 +36,9 @@ def build(
 
     run = options.of(ctx)
     config = with_overrides(run.load(), target=target, args=_pairs(build_arg))
+    if new_dockerfile:
+        _scaffold(run.console, config)
+        return
     wanted = plan(config, no_cache=no_cache, pull=pull)
     if show_context:
         _show(run.console, wanted)
@@ -60,6 +67,22 @@ def build_image(console: Console, daemon: Daemon, wanted: Plan) -> Result:
         "green",
     )
     return result
+
+
+def _scaffold(console: Console, config: Config) -> None:
+    from pathlib import Path
+
+    from devbox.image.detect import detect
+    from devbox.image.scaffold import services_yaml, write
+
+    found = detect(Path(config.root))
+    written = write(Path(config.root), found)
+    console.say(f"found: {found.kind}, Python {found.python}, {found.manager or 'no dependencies'}")
+    services = services_yaml(found)
+    if services and not config.services:
+        console.say(f"services for devbox.yaml:\n\n{services}")
+    data = {"kind": found.kind, "written": [str(path) for path in written], "services": services}
+    console.result("\n".join(f"wrote {path}" for path in written), data)
 
 
 def _show(console: Console, wanted: Plan) -> None:

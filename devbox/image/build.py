@@ -69,7 +69,7 @@ def find_dockerfile(config: Config) -> Path:
             f"there is no {' and no '.join(names)}",
             where=str(root),
             next_steps=[
-                f"write {root / names[0]}, starting with: FROM python:3.12-slim",
+                "devbox build --new-dockerfile   (writes one that fits this project)",
                 "or name yours in devbox.yaml: build: {dockerfile: PATH}",
             ],
         )

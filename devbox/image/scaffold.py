@@ -1,0 +1,53 @@
+"""Writing a Dockerfile for a project that has none, and the lines of devbox.yaml that go with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from devbox.errors import DevboxError
+from devbox.image.detect import Detected, Run
+from devbox.rendering import render
+
+NAME = "Dockerfile.dev"
+IGNORED = (".git", ".venv", "venv", "**/__pycache__", "**/*.pyc", ".env", "node_modules", ".idea")
+
+
+def dockerfile(found: Detected) -> str:
+    """The Dockerfile: cache mounts, dependencies before code, a user that is not root."""
+    return render(f"project/{NAME}.j2", found=found, command=_main(found))
+
+
+def write(folder: Path, found: Detected) -> list[Path]:
+    """Write Dockerfile.dev, and .dockerignore where there is none; a file that exists is the user's."""
+    path = folder / NAME
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(dockerfile(found))
+    except FileExistsError as error:
+        raise DevboxError(
+            f"{NAME} exists already and is left as it is", where=str(folder), next_steps=["devbox build"]
+        ) from error
+    written = [path]
+    ignore = folder / ".dockerignore"
+    if not ignore.exists():
+        ignore.write_text("\n".join(IGNORED) + "\n", encoding="utf-8")
+        written.append(ignore)
+    return written
+
+
+def services_yaml(found: Detected) -> str:
+    """The `services` section for what was found; "" when nothing was."""
+    return "services:\n" + "".join(_service(one) for one in found.services) if found.services else ""
+
+
+def _service(one: Run) -> str:
+    lines = [f"  {one.name}:"]
+    lines += [f"    image: {one.image}"] if one.image else []
+    lines += [f"    command: {one.command}"] if one.command else []
+    lines += [f'    ports: ["{one.port}:{one.port}"]'] if one.port else []
+    return "\n".join(lines) + "\n"
+
+
+def _main(found: Detected) -> list[str]:
+    own = [one for one in found.services if not one.image]
+    return own[0].command.split() if own else ["python", "-i"]
