@@ -1,0 +1,221 @@
+"""An SFTP client that keeps hundreds of requests under way and checks every answer.
+
+Work is written as tasks: generators that yield a list of requests and receive the list of their replies.
+`Client.run` interleaves as many tasks as the pipeline holds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import struct
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from devbox.adapters.sftp import wire
+from devbox.adapters.sftp.wire import Reply, Request
+from devbox.errors import ConnectionLost
+
+T = TypeVar("T")
+Task = Generator[Sequence[Request], Sequence[Reply], T]
+
+IN_FLIGHT = 256
+"""Requests under way; new tasks wait above this. OpenSSH's own client uses 64, limited by its own window."""
+SILENCE = 15.0
+"""Seconds without any answer, while some are due, after which the link counts as dead."""
+
+
+class ByteChannel(Protocol):
+    """Both directions of an SSH channel (or of a pipe). `recv` returns b"" at the end, may raise OSError."""
+
+    def send(self, data: bytes) -> None:
+        """Send all of it."""
+        ...
+
+    def recv(self, size: int) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class _Flight:
+    """Requests of one task that are under way together."""
+
+    task: Task[Any]
+    replies: list[Reply | None]
+    due: int
+
+
+@dataclass(slots=True)
+class _Pump:
+    """One `run`: its flights and the queue that the reading thread fills for it."""
+
+    inbox: queue.SimpleQueue[tuple[_Flight, int, Reply | None]] = field(default_factory=queue.SimpleQueue)
+    outbox: list[bytes] = field(default_factory=list)
+    under_way: int = 0
+
+
+class Client:
+    """One SFTP session. `run` may be called by several threads at once."""
+
+    def __init__(self, channel: ByteChannel, silence: float = SILENCE) -> None:
+        self._channel = channel
+        self._silence = silence
+        self._numbers = itertools.count(1)
+        self._table: dict[int, tuple[_Pump, _Flight, int]] = {}
+        self._lock = threading.Lock()
+        self._sending = threading.Lock()
+        self._lost: Exception | None = None
+        self._buffer = bytearray()
+        self._hello = self._greet()
+        self._thread = threading.Thread(target=self._read_replies, name="sftp-replies", daemon=True)
+        self._thread.start()
+
+    @property
+    def extensions(self) -> dict[bytes, bytes]:
+        """What the server offers beyond version 3."""
+        return self._hello.extensions
+
+    def run(self, tasks: Iterable[Task[T]]) -> Iterator[T]:
+        """Run the tasks, many at once; their results in the order in which they end."""
+        pump, waiting = _Pump(), iter(tasks)
+        exhausted = False
+        while not exhausted or pump.under_way:
+            while not exhausted and pump.under_way < IN_FLIGHT:
+                task = next(waiting, None)
+                if task is None:
+                    exhausted = True
+                else:
+                    yield from self._step(pump, task, None)
+            self._flush(pump)
+            if pump.under_way:
+                yield from self._harvest(pump)
+
+    def one(self, task: Task[T]) -> T:
+        """Run one task."""
+        (result,) = self.run([task])
+        return result
+
+    def ask(self, request: Request) -> Reply:
+        """One request, its reply."""
+        return self.one(_single(request))
+
+    def close(self) -> None:
+        """End the session; whoever still waits gets `ConnectionLost`."""
+        self._fail(ConnectionLost("the SFTP session was closed"))
+        self._channel.close()
+        self._thread.join(2)
+
+    def _step(self, pump: _Pump, task: Task[T], replies: Sequence[Reply] | None) -> Iterator[T]:
+        """Let a task go on; put its next requests into the outbox."""
+        try:
+            requests = task.send(replies) if replies is not None else next(task)
+        except StopIteration as end:
+            yield end.value
+            return
+        flight = _Flight(task, [None] * len(requests), len(requests))
+        with self._lock:
+            if self._lost:
+                raise ConnectionLost("the SFTP session broke", why=str(self._lost)) from self._lost
+            for position, request in enumerate(requests):
+                number = next(self._numbers) & 0xFFFFFFFF
+                self._table[number] = (pump, flight, position)
+                pump.outbox.append(request.packet(number))
+        pump.under_way += len(requests)
+
+    def _flush(self, pump: _Pump) -> None:
+        if not pump.outbox:
+            return
+        data = b"".join(pump.outbox)
+        pump.outbox.clear()
+        try:
+            with self._sending:
+                self._channel.send(data)
+        except (OSError, EOFError) as error:
+            self._fail(error)
+            raise ConnectionLost("the SFTP session broke", why=str(error)) from error
+
+    def _harvest(self, pump: _Pump) -> Iterator[Any]:
+        """Take in every reply that is there, at least one."""
+        block = True
+        while True:
+            try:
+                flight, position, reply = pump.inbox.get(block, self._silence if block else None)
+            except queue.Empty:
+                if not block:
+                    return
+                self._fail(TimeoutError(f"no answer for {self._silence:g} s"))
+                continue
+            block = False
+            if reply is None:
+                raise ConnectionLost("the SFTP session broke", why=str(self._lost)) from self._lost
+            pump.under_way -= 1
+            flight.replies[position] = reply
+            flight.due -= 1
+            if not flight.due:
+                yield from self._step(pump, flight.task, [one for one in flight.replies if one is not None])
+
+    def _read_replies(self) -> None:
+        try:
+            while True:
+                number, reply = wire.parse_reply(self._packet())
+                with self._lock:
+                    found = self._table.pop(number, None)
+                if found is None:
+                    raise wire.ProtocolError(f"an answer to request {number}, which was not asked")
+                pump, flight, position = found
+                pump.inbox.put((flight, position, reply))
+        except (OSError, EOFError, wire.ProtocolError) as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        with self._lock:
+            self._lost = self._lost or error
+            waiting, self._table = list(self._table.values()), {}
+        for pump, flight, position in waiting:
+            pump.inbox.put((flight, position, None))
+
+    def _greet(self) -> wire.Hello:
+        try:
+            self._channel.send(wire.hello())
+            greeting = wire.parse_hello(self._packet())
+        except (OSError, EOFError, wire.ProtocolError) as error:
+            raise ConnectionLost("no SFTP session", why=str(error)) from error
+        if greeting.version != wire.VERSION:
+            raise ConnectionLost(
+                "no SFTP session", why=f"the server speaks version {greeting.version}, not 3"
+            )
+        return greeting
+
+    def _packet(self) -> bytes:
+        (length,) = struct.unpack(">I", self._exactly(4))
+        if not 1 <= length <= wire.LARGEST_PACKET:
+            # The usual cause is a shell start file that prints: its text lands where the length should be.
+            head = struct.pack(">I", length)
+            raise wire.ProtocolError(f"not SFTP, but {head!r}: does a shell start file on the host print?")
+        return self._exactly(length)
+
+    def _exactly(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            piece = self._channel.recv(256 * 1024)
+            if not piece:
+                raise EOFError("the other side closed the channel")
+            self._buffer += piece
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return data
+
+
+def _single(request: Request) -> Task[Reply]:
+    (reply,) = yield [request]
+    return reply
+
+
+def timed(client: Client, request: Request) -> float:
+    """Seconds until the reply of one request."""
+    start = time.perf_counter()
+    client.ask(request)
+    return time.perf_counter() - start

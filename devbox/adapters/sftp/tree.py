@@ -1,0 +1,161 @@
+"""The `Tree` port over plain SFTP: needs an account with SFTP and nothing else."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from devbox.adapters.sftp import puts, wire
+from devbox.adapters.sftp.client import ByteChannel, Client, Task, timed
+from devbox.adapters.sftp.puts import Places
+from devbox.adapters.sftp.roots import clear_staging, expand, look, prepare
+from devbox.ports.tree import (
+    Abilities,
+    Entry,
+    Kind,
+    MakeDirectory,
+    Operation,
+    Outcome,
+    RemoveDirectory,
+    Result,
+    RootFacts,
+    Sent,
+    new_digest,
+    staging_of,
+)
+
+_WARM = 4
+_READ = 32 * 1024
+_READS = 64
+
+
+class SftpTree:
+    """One remote root over one SFTP session. `host` is for the words of errors."""
+
+    def __init__(self, channel: ByteChannel, root: str, host: str = "") -> None:
+        self._client = Client(channel)
+        self._host = host
+        absolute = expand(self._client, root)
+        self._places = Places(
+            absolute, staging_of(absolute.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+        )
+        self._places.posix_rename = b"posix-rename@openssh.com" in self._client.extensions
+        self._places.chunk = self._largest_write()
+
+    @property
+    def abilities(self) -> Abilities:
+        return Abilities("sftp", atomic_rename=self._places.posix_rename)
+
+    def look(self) -> RootFacts:
+        return look(self._client, self._places)
+
+    def prepare(self, token: bytes) -> None:
+        prepare(self._client, self._places, token, self._host)
+        clear_staging(self._client, self._places)
+
+    def scan(self, directories: Iterable[bytes]) -> Mapping[bytes, Entry]:
+        found: dict[bytes, Entry] = {}
+        for listing in self._client.run(self._list(directory) for directory in directories):
+            found.update(listing)
+        return found
+
+    def apply(self, waves: Sequence[Sequence[Operation]], sent: Sent) -> Iterator[Outcome]:
+        for wave in waves:
+            yield from self._wave(wave, sent)
+
+    def digests(self, paths: Iterable[bytes]) -> Mapping[bytes, bytes]:
+        found = self._client.run(self._digest(path) for path in paths)
+        return {path: digest for path, digest in found if digest}
+
+    def read(self, path: bytes) -> Iterator[bytes]:
+        opened = self._client.ask(wire.open_file(self._places.at(path), wire.FOR_READING))
+        if opened.code == wire.NO_SUCH_FILE:
+            raise FileNotFoundError(path)
+        if not opened.ok:
+            raise OSError(puts.words(opened))
+        offset = 0
+        while pieces := self._client.one(_read_on(opened.blob, offset)):
+            yield pieces
+            offset += len(pieces)
+        self._client.ask(wire.close(opened.blob))
+
+    def idle(self) -> float:
+        missing = _WARM - len(self._places.warm)
+        list(self._client.run(puts.warm_up(self._places) for _ in range(missing)))
+        return timed(self._client, wire.stat(self._places.root))
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _wave(self, wave: Sequence[Operation], sent: Sent) -> Iterator[Outcome]:
+        """Servers may answer out of order: directories whose parent came later are tried again."""
+        again: list[Operation] = []
+        for outcome in self._client.run(puts.task(self._places, one, sent) for one in wave):
+            nested = isinstance(outcome.operation, MakeDirectory | RemoveDirectory)
+            if nested and outcome.result in (Result.FAILED, Result.KEPT) and len(wave) > 1:
+                again.append(outcome.operation)
+            else:
+                yield outcome
+        if again and len(again) < len(wave):
+            yield from self._wave(again, sent)
+        elif again:
+            for operation in again:
+                yield self._client.one(puts.task(self._places, operation, sent))
+
+    def _list(self, directory: bytes) -> Task[dict[bytes, Entry]]:
+        path = self._places.at(directory)
+        (opened,) = yield [wire.opendir(path)]
+        if not opened.ok:
+            return {}
+        names: list[tuple[bytes, Entry]] = []
+        ahead, ended = 2, False
+        while not ended:
+            for reply in (yield [wire.readdir(opened.blob)] * ahead):
+                ended = ended or not reply.ok
+                names.extend(reply.names)
+            ahead = min(ahead * 2, 16)
+        yield [wire.close(opened.blob)]
+        prefix = directory + b"/" if directory else b""
+        found = {prefix + name: entry for name, entry in names if name not in (b".", b"..")}
+        links = [name for name, entry in found.items() if entry.kind is Kind.LINK]
+        replies = (yield [wire.readlink(self._places.at(name)) for name in links]) if links else []
+        for name, reply in zip(links, replies, strict=True):
+            found[name] = replace(found[name], target=reply.names[0][0] if reply.names else b"")
+        return found
+
+    def _digest(self, path: bytes) -> Task[tuple[bytes, bytes]]:
+        (opened,) = yield [wire.open_file(self._places.at(path), wire.FOR_READING)]
+        if not opened.ok:
+            return path, b""
+        digest, offset = new_digest(), 0
+        while pieces := (yield from _read_on(opened.blob, offset)):
+            digest.update(pieces)
+            offset += len(pieces)
+        yield [wire.close(opened.blob)]
+        return path, digest.digest()
+
+    def _largest_write(self) -> int:
+        """Bytes of one WRITE: 32 KiB is what every server takes; OpenSSH 8.5 and later say how much more."""
+        if b"limits@openssh.com" not in self._client.extensions:
+            return 32 * 1024
+        reply = self._client.ask(wire.limits())
+        if not reply.ok or len(reply.blob) < 32:
+            return 32 * 1024
+        longest: int = struct.unpack(">QQQQ", reply.blob[:32])[2]
+        return max(32 * 1024, min(longest, 255 * 1024))
+
+
+def _read_on(handle: bytes, offset: int) -> Task[bytes]:
+    """The next bytes from `offset`, up to the first short answer; b"" at the end of the file."""
+    requests = [
+        wire.read(handle, offset + number * _READ, _READ) for number in range(_READS if offset else 2)
+    ]
+    pieces = []
+    for reply in (yield requests):
+        if not reply.ok and reply.code != wire.EOF:
+            raise OSError(puts.words(reply))
+        pieces.append(reply.blob)
+        if len(reply.blob) < _READ:
+            break
+    return b"".join(pieces)

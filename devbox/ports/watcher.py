@@ -1,0 +1,40 @@
+"""Noticing changes of the local tree. Events are hints: they say where to look, never what is true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Where to look. Paths are bytes relative to the root.
+
+    `ready`: something finished happening (closed after writing, renamed, deleted). `open`: something is still
+    being written perhaps (created, modified, not closed yet). `subtrees`: everything below is in doubt (new
+    directories, lost events); b"" means the whole tree.
+    """
+
+    ready: frozenset[bytes] = frozenset()
+    open: frozenset[bytes] = frozenset()
+    subtrees: frozenset[bytes] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.ready or self.open or self.subtrees)
+
+
+class Watcher(Protocol):
+    """A running watch of one tree. Ignored directories are not watched."""
+
+    def wait(self, timeout: float | None) -> Changes:
+        """Block until something happened, `wake` was called, or `timeout` seconds went by.
+
+        With 0 it returns what has happened up to this moment: whatever was saved before the call is in it.
+        """
+        ...
+
+    def wake(self) -> None:
+        """End a `wait` of another thread early."""
+        ...
+
+    def close(self) -> None: ...
