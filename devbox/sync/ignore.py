@@ -1,0 +1,135 @@
+"""The ignore rules of one tree: which files hold them, read when first needed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from devbox.ports.tree import STAGING
+from devbox.sync import rules
+from devbox.sync.rules import RuleFile
+
+RULE_FILES = (b".devboxignore", b".gitignore")
+_BUILT_IN = RuleFile(b"", (rules.parse(b".git").rules[0],))
+
+
+class Ignore:
+    """What is ignored below `root`.
+
+    Strongest first: config, .devboxignore (deepest first), .gitignore (deepest first), .git/info/exclude,
+    core.excludesFile, and the built-in `.git`.
+    """
+
+    def __init__(self, root: bytes, config: RuleFile, weak: Sequence[RuleFile], prefix: bytes = b"") -> None:
+        """`prefix` is the root's place in a larger repository, with a slash behind."""
+        self._root, self._config, self._weak, self._prefix = root, config, tuple(weak), prefix
+        self._layers: dict[bytes, tuple[RuleFile, ...]] = {}
+        self._own: dict[bytes, tuple[RuleFile | None, RuleFile | None]] = {}
+        self._folders: dict[bytes, bool] = {b"": False}
+
+    def covers(self, path: bytes, is_directory: bool) -> bool:
+        """Whether the path, or a folder above it, is ignored."""
+        if is_directory and path in self._folders:
+            return self._folders[path]
+        parent, _, name = path.rpartition(b"/")
+        verdict = (
+            name.startswith(STAGING.encode())
+            or self.covers(parent, True)
+            or rules.ignored(self._prefix + path, is_directory, self.layers(parent))
+        )
+        if is_directory:
+            self._folders[path] = verdict
+        return verdict
+
+    def layers(self, folder: bytes) -> tuple[RuleFile, ...]:
+        """The rule files that speak about what is directly in `folder`, strongest first."""
+        if folder not in self._layers:
+            chain = [folder]
+            while chain[-1]:
+                chain.append(chain[-1].rpartition(b"/")[0])
+            own = [self._files_of(one) for one in chain]
+            devbox = tuple(first for first, _ in own if first)
+            git = tuple(second for _, second in own if second)
+            self._layers[folder] = (self._config, *devbox, *git, *self._weak)
+        return self._layers[folder]
+
+    def _files_of(self, folder: bytes) -> tuple[RuleFile | None, RuleFile | None]:
+        if folder not in self._own:
+            base = self._prefix + (folder + b"/" if folder else b"")
+            devbox, git = (_read(os.path.join(self._root, folder, name), base) for name in RULE_FILES)
+            self._own[folder] = (devbox, git)
+        return self._own[folder]
+
+
+def environment_rules(root: bytes, config: Sequence[str]) -> tuple[RuleFile, list[RuleFile], bytes]:
+    """What holds for the whole tree: the config's rules, the weak ones, the root's place in its repository."""
+    top = _repository(root)
+    prefix = os.path.relpath(root, top) + b"/" if top and top != root else b""
+    weak = []
+    if top:
+        weak += _above(top, prefix)
+        weak.append(_read(os.path.join(_git_folder(top), b"info", b"exclude"), b""))
+    weak.append(_read(os.fsencode(_global_excludes()), b""))
+    text = "\n".join(config).encode(errors="surrogateescape")
+    return rules.parse(text, prefix), [*[file for file in weak if file], _BUILT_IN], prefix
+
+
+def _above(top: bytes, prefix: bytes) -> list[RuleFile | None]:
+    """The .gitignore files between the repository's top and the root, deepest first."""
+    parts = prefix.strip(b"/").split(b"/") if prefix else []
+    folders = [b"/".join(parts[:depth]) for depth in range(len(parts))]
+    return [
+        _read(os.path.join(top, folder, b".gitignore"), folder + b"/" if folder else b"")
+        for folder in reversed(folders)
+    ]
+
+
+def _read(path: bytes, base: bytes) -> RuleFile | None:
+    try:
+        return rules.parse(Path(os.fsdecode(path)).read_bytes(), base)
+    except OSError:
+        return None
+
+
+def _repository(root: bytes) -> bytes | None:
+    folder = root
+    while True:
+        if os.path.exists(os.path.join(folder, b".git")):
+            return folder
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+
+
+def _git_folder(top: bytes) -> bytes:
+    """`.git` itself, or where its file points (worktrees, submodules; they share one exclude file)."""
+    place = os.path.join(top, b".git")
+    if os.path.isdir(place):
+        return place
+    try:
+        pointed = Path(os.fsdecode(place)).read_bytes().removeprefix(b"gitdir:").strip()
+        folder = os.path.join(top, pointed)
+        common = Path(os.fsdecode(folder), "commondir").read_bytes().strip()
+        return os.path.join(folder, common)
+    except OSError:
+        return place
+
+
+def _global_excludes() -> str:
+    """core.excludesFile as git itself finds it; its default where git is not installed or it is not set."""
+    try:
+        asked = subprocess.run(
+            ["git", "config", "--path", "--get", "core.excludesFile"],
+            capture_output=True,
+            check=False,
+            timeout=5,
+        )
+        if asked.returncode == 0:
+            return os.fsdecode(asked.stdout.rstrip(b"\n"))
+    except (OSError, subprocess.TimeoutExpired):
+        pass
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return os.path.join(home, "git", "ignore")
