@@ -64,7 +64,7 @@ class Ignore:
 
 
 def environment_rules(root: bytes, config: Sequence[str]) -> tuple[RuleFile, list[RuleFile], bytes]:
-    """What holds for the whole tree: the config's rules, the weak ones, the root's place in its repository."""
+    """What holds for the whole tree: the config's rules, weak ones, the root's place in the repository."""
     top = _repository(root)
     prefix = os.path.relpath(root, top) + b"/" if top and top != root else b""
     weak = []

@@ -1,7 +1,7 @@
 """The index: what both sides last agreed on, path by path. SQLite in WAL mode, with a format version.
 
-An intent is written before an operation is sent and goes when its outcome is recorded: after a SIGKILL it says
-what may stand on the host besides what the index knows.
+An intent is written before an operation is sent and goes when its outcome is recorded: after a SIGKILL it
+says what may stand on the host besides what the index knows.
 """
 
 from __future__ import annotations
@@ -67,9 +67,20 @@ class Index:
         here, there = record.local, record.remote
         self._db.execute(
             "INSERT OR REPLACE INTO entry VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (path, here.kind, here.size, here.mtime_ns, here.ctime_ns, here.inode, here.mode, here.target)
-            + (there.kind, there.size, there.mtime_ns, there.ctime_ns, there.coarse, there.target)
-            + (record.digest, record.racy),
+            (
+                *(
+                    path,
+                    here.kind,
+                    here.size,
+                    here.mtime_ns,
+                    here.ctime_ns,
+                    here.inode,
+                    here.mode,
+                    here.target,
+                ),
+                *(there.kind, there.size, there.mtime_ns, there.ctime_ns, there.coarse, there.target),
+                *(record.digest, record.racy),
+            ),
         )
         self._settle(path)
 

@@ -20,10 +20,6 @@ class Local:
     mode: int = 0o644
     target: bytes = b""
 
-    def same_stat(self, other: Local) -> bool:
-        """Whether nothing about it changed, as far as stat can tell."""
-        return self == other
-
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -57,7 +53,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is known, for a set of paths. `remote` is `None` where the host was not asked: the index is trusted."""
+    """What is known, for a set of paths. `remote` is `None` when the host was not asked."""
 
     local: Mapping[bytes, Local]
     records: Mapping[bytes, Record]

@@ -58,10 +58,10 @@ def make(view: View, source_of: SourceOf, in_place: frozenset[bytes] = frozenset
     return plan
 
 
-def too_many_deletes(plan: Plan, known: int) -> bool:
+def too_many_deletes(plan: Plan, known: Callable[[], int]) -> bool:
     """Whether the plan deletes so much of what the index knows that a person should say yes to it."""
     deletes = sum(isinstance(operation, Remove) for operation in plan.operations)
-    return deletes >= MANY_DELETES and deletes * 2 > known
+    return deletes >= MANY_DELETES and deletes * 2 > known()
 
 
 def without_deletes(plan: Plan) -> list[bytes]:

@@ -25,7 +25,7 @@ _NEVER = rb"(?!)"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line. `regex` is matched against the name, or against the path below the file's folder if `anchored`."""
+    """One line. `regex` is for the name, or for the path below the file's folder when `anchored`."""
 
     text: bytes
     negated: bool

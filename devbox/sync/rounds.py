@@ -1,0 +1,316 @@
+"""One round: look, plan, do, record. Used for the whole tree and for a handful of saved files alike."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from devbox.errors import SyncHalted
+from devbox.ports.events import Emit, Event
+from devbox.ports.tree import (
+    Entry,
+    Kind,
+    Move,
+    Operation,
+    Outcome,
+    Put,
+    Remove,
+    RemoveDirectory,
+    Result,
+    Tree,
+)
+from devbox.sync import plan as planning
+from devbox.sync import scan
+from devbox.sync.ignore import Ignore, environment_rules
+from devbox.sync.index import Index
+from devbox.sync.model import Conflict, Local, Plan, Record, Report, View, parent_of, printable
+
+_YOUNG_NS = 50_000_000
+"""Clock ticks of file systems are up to 10 ms apart: a file younger than this can change unseen."""
+_BATCH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One mapping, resolved. `root` is absolute; `state` is where its index lives."""
+
+    root: bytes
+    remote: str
+    host: str
+    state: Path
+    ignore: tuple[str, ...] = ()
+    in_place: frozenset[bytes] = frozenset()
+
+
+@dataclass(slots=True)
+class Rounds:
+    """The work of a session on an open tree."""
+
+    place: Place
+    index: Index
+    emit: Emit
+    ignore: Ignore = field(init=False)
+    skipped: dict[bytes, str] = field(default_factory=dict)
+    confirmed: bool = False
+    """Whether the user said yes to a mass of deletes."""
+    parked: int = 0
+    """Deletes that wait for that yes."""
+    started_ns: int = 0
+    """When the round began to look."""
+
+    def __post_init__(self) -> None:
+        self.reload_rules()
+
+    def reload_rules(self) -> None:
+        """Read the ignore files anew."""
+        config, weak, prefix = environment_rules(self.place.root, self.place.ignore)
+        self.ignore = Ignore(self.place.root, config, weak, prefix)
+
+    def whole(self, tree: Tree, take_local: frozenset[bytes] = frozenset()) -> tuple[View, Plan]:
+        """Look at everything on both sides."""
+        self.started_ns = time.time_ns()
+        found = self._scan_all()
+        records = self.index.records()
+        if records and not found.entries and not self.confirmed:
+            raise SyncHalted(
+                "the local folder is empty, or everything in it is ignored",
+                where=os.fsdecode(self.place.root),
+                why="following it would delete everything on the host",
+                next_steps=["devbox sync --confirm-deletes   (if that is meant)"],
+            )
+        folders = {b""}
+        folders.update(path for path, one in found.entries.items() if one.kind is Kind.DIRECTORY)
+        folders.update(path for path, one in records.items() if one.local.kind is Kind.DIRECTORY)
+        remote = tree.scan(sorted(folders))
+        view = View(found.entries, records, remote, self.index.intents(), take_local)
+        return self._planned(tree, view)
+
+    def part(self, tree: Tree, paths: Iterable[bytes], subtrees: Iterable[bytes]) -> tuple[View, Plan]:
+        """Look here at what is in doubt; what the host has is what the index says until it says otherwise."""
+        self.started_ns = time.time_ns()
+        found, records = scan.Found(), dict[bytes, Record]()
+        for path in paths:
+            scan.look(self.place.root, self.ignore, path, found)
+            self._with_records(path, found, records, deep=False)
+        for path in subtrees:
+            if path:
+                scan.look(self.place.root, self.ignore, path, found)
+            scan.scan(self.place.root, self.ignore, path, found)
+            self._with_records(path, found, records, deep=True)
+        self._with_parents(found, records)
+        self.skipped.update(found.skipped)
+        conflicts = self.index.conflicts()
+        entries = {path: one for path, one in found.entries.items() if path not in conflicts}
+        known = {path: one for path, one in records.items() if path not in conflicts}
+        return self._planned(tree, View(entries, known, None, self.index.intents()))
+
+    def apply(self, tree: Tree, view: View, plan: Plan, report: Report) -> set[bytes]:
+        """Do the plan and record every outcome. Returns the paths that must be looked at again."""
+        with self.index.together():
+            for path, record in plan.adopt.items():
+                self.index.agree(path, record)
+                report.adopted += path not in view.records
+            for path in plan.forget:
+                self.index.forget(path)
+            for conflict in plan.conflicts:
+                self._conflict(conflict.path, conflict.why, report)
+        operations = plan.operations
+        if not operations:
+            return set()
+        self.index.intend(operations)
+        return self._carry_out(tree, view, plan, report)
+
+    def _carry_out(self, tree: Tree, view: View, plan: Plan, report: Report) -> set[bytes]:
+        doubtful, clashes, batch = set[bytes](), list[Outcome](), list[Outcome]()
+        try:
+            for outcome in tree.apply(plan.waves, _Count(report)):
+                if outcome.result is Result.CONFLICT:
+                    clashes.append(outcome)
+                    continue
+                batch.append(outcome)
+                if len(batch) >= _BATCH:
+                    doubtful |= self._record(batch, view, plan, report)
+                    batch = []
+        finally:
+            # Whatever is known to be done is recorded, even when the link broke after it.
+            doubtful |= self._record(batch, view, plan, report)
+        self._clashed(tree, clashes, view, report)
+        return doubtful
+
+    def _record(self, batch: list[Outcome], view: View, plan: Plan, report: Report) -> set[bytes]:
+        with self.index.together():
+            doubtful = {one.operation.path for one in batch if not self._settle(one, view, report)}
+        for outcome in batch:
+            self._say(outcome, plan)
+        return doubtful
+
+    def _settle(self, outcome: Outcome, view: View, report: Report) -> bool:
+        """Put one outcome into the index. False when its path must be looked at again."""
+        operation, path = outcome.operation, outcome.operation.path
+        report.problems.pop(path, None)
+        if outcome.result is Result.UNSTABLE:
+            return False
+        if outcome.result is Result.FAILED:
+            report.problems[path] = outcome.why
+            return False
+        if isinstance(operation, Remove | RemoveDirectory):
+            if path not in view.local:
+                self.index.forget(path)
+            report.removed += outcome.result is Result.DONE
+        elif isinstance(operation, Move):
+            self.index.moved(path, operation.target)
+            report.moved += 1
+        elif outcome.entry:
+            self._agreed(path, outcome, outcome.entry, view)
+            report.put += isinstance(operation, Put)
+        return True
+
+    def _agreed(self, path: bytes, outcome: Outcome, entry: Entry, view: View) -> None:
+        local = view.local[path]
+        before = view.records.get(path)
+        digest = outcome.digest or (before.digest if before else b"")
+        self.index.agree(path, Record(local, entry, digest, self._young(local)))
+
+    def _conflict(self, path: bytes, why: str, report: Report) -> None:
+        if path not in self.index.conflicts():
+            shown = printable(path)
+            self.emit(Event("sync.conflict", f"conflict: {shown}: {why}", {"path": shown, "why": why}))
+        self.index.conflict(path, why)
+        report.conflicts[path] = why
+
+    def _clashed(self, tree: Tree, clashes: list[Outcome], view: View, report: Report) -> None:
+        """Something else stands there than the index says: equal bytes are adopted, the rest is kept apart."""
+        files = {one.operation.path for one in clashes if isinstance(one.operation, Put)}
+        there = tree.digests(files) if files else {}
+        for path in [one.operation.path for one in clashes]:
+            local = view.local.get(path)
+            digest = self._source(path, local).digest() if local and path in there else b""
+            entry = tree.scan([parent_of(path)]).get(path) if digest and there[path] == digest else None
+            if local and entry:
+                self.index.agree(path, Record(local, entry, digest, racy=True))
+                report.adopted += 1
+            else:
+                self._conflict(path, "changed on the host", report)
+
+    def _young(self, local: Local) -> bool:
+        return local.kind is Kind.FILE and self.started_ns - local.mtime_ns < _YOUNG_NS
+
+    def _planned(self, tree: Tree, view: View) -> tuple[View, Plan]:
+        view = self._told_apart(view)
+        plan = planning.make(view, self._source, self.place.in_place)
+        self._compare(tree, view, plan)
+        if not self.confirmed and planning.too_many_deletes(plan, self.index.count):
+            self.parked += len(planning.without_deletes(plan))
+        return view, plan
+
+    def _told_apart(self, view: View) -> View:
+        """Files whose stat leaves a doubt are told apart by their bytes, before the plan is made."""
+        records = dict(view.records)
+        for path, record in view.records.items():
+            local = view.local.get(path)
+            if local is None or not _in_doubt(local, record):
+                continue
+            digest = self._source(path, local).digest()
+            if digest == record.digest:
+                known = replace(local, mode=record.local.mode)
+                records[path] = Record(known, record.remote, digest, self._young(local))
+                self.index.agree(path, records[path])
+            else:
+                records[path] = replace(record, local=replace(record.local, mtime_ns=-1))
+        return replace(view, records=records)
+
+    def _compare(self, tree: Tree, view: View, plan: Plan) -> None:
+        """Adopt what is equal on both sides; what differs is a conflict."""
+        if not plan.compare or view.remote is None:
+            return
+        there = tree.digests(plan.compare)
+        for path in plan.compare:
+            local, entry = view.local[path], view.remote[path]
+            digest = self._source(path, local).digest()
+            if digest and there.get(path) == digest:
+                agreed = replace(local, mode=0o755 if entry.mode & 0o100 else 0o644)
+                plan.adopt[path] = Record(agreed, entry, digest, racy=True)
+            else:
+                known = path in view.records
+                why = "changed on the host" if known else "stands on the host already, with other content"
+                plan.conflicts.append(Conflict(path, why))
+
+    def _source(self, path: bytes, local: Local) -> scan.LocalFile:
+        return scan.LocalFile(os.path.join(self.place.root, path), local)
+
+    def _scan_all(self) -> scan.Found:
+        if not os.path.isdir(self.place.root):
+            raise SyncHalted(
+                "the local folder is gone",
+                where=os.fsdecode(self.place.root),
+                next_steps=["bring it back, or change `local` in devbox.yaml"],
+            )
+        found = scan.Found()
+        scan.scan(self.place.root, self.ignore, b"", found)
+        self.skipped = found.skipped
+        return found
+
+    def _with_records(self, path: bytes, found: scan.Found, records: dict[bytes, Record], deep: bool) -> None:
+        record = self.index.record(path) if path else None
+        if record:
+            records[path] = record
+        local = found.entries.get(path)
+        was_folder = record is not None and record.local.kind is Kind.DIRECTORY
+        if deep or (was_folder and (local is None or local.kind is not Kind.DIRECTORY)):
+            records.update(self.index.records(path))
+        if not deep and local and local.kind is Kind.DIRECTORY and not was_folder:
+            scan.scan(self.place.root, self.ignore, path, found)
+            records.update(self.index.records(path))
+
+    def _with_parents(self, found: scan.Found, records: dict[bytes, Record]) -> None:
+        """A folder above that the host does not have yet comes along."""
+        for path in list(found.entries):
+            parent = parent_of(path)
+            while parent and parent not in found.entries and parent not in records:
+                known = self.index.record(parent)
+                if known:
+                    break
+                scan.look(self.place.root, self.ignore, parent, found)
+                parent = parent_of(parent)
+
+    def _say(self, outcome: Outcome, plan: Plan) -> None:
+        operation = outcome.operation
+        shown, result = printable(operation.path), outcome.result
+        data: dict[str, object] = {"path": shown, "result": result.value, "operation": _verb(operation)}
+        if outcome.result is Result.FAILED:
+            data["why"] = outcome.why
+            self.emit(Event("sync.problem", f"problem: {shown}: {outcome.why}", data))
+        elif outcome.result is Result.DONE:
+            data["reason"] = plan.reasons.get(operation.path, "")
+            self.emit(Event("sync.applied", f"{_verb(operation)} {shown}", data))
+
+
+@dataclass(slots=True)
+class _Count:
+    report: Report
+
+    def __call__(self, count: int) -> None:
+        self.report.sent += count
+
+
+def _verb(operation: Operation) -> str:
+    names: Mapping[str, str] = {
+        "Put": "put",
+        "PutLink": "link",
+        "MakeDirectory": "mkdir",
+        "SetMeta": "mode",
+        "Remove": "delete",
+        "RemoveDirectory": "rmdir",
+        "Move": "move",
+    }
+    return names[type(operation).__name__]
+
+
+def _in_doubt(local: Local, record: Record) -> bool:
+    """Same size and not surely the same: touched, replaced by an equal file, or too young when it was read."""
+    if local.kind is not Kind.FILE or record.local.kind is not Kind.FILE or not record.digest:
+        return False
+    return local.size == record.local.size and (record.racy or local != record.local)

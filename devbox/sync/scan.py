@@ -1,0 +1,126 @@
+"""The local tree as it is now: stat, never open."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from devbox.ports.tree import STAGING, Kind, SourceChanged, new_digest
+from devbox.sync.ignore import Ignore
+from devbox.sync.model import Local, escapes
+
+STAGED = os.fsencode(STAGING + ".")
+"""How the names of our own half-made local files begin; the ignore rules cover them."""
+
+
+@dataclass(slots=True)
+class Found:
+    """What a scan saw. `skipped`: sockets, devices and the like, and links that lead out of the tree."""
+
+    entries: dict[bytes, Local] = field(default_factory=dict)
+    skipped: dict[bytes, str] = field(default_factory=dict)
+
+
+def scan(root: bytes, ignore: Ignore, below: bytes, found: Found) -> None:
+    """Add everything below the folder `below` that is not ignored (not the folder itself)."""
+    pending = [below]
+    while pending:
+        folder = pending.pop()
+        prefix = folder + b"/" if folder else b""
+        try:
+            with os.scandir(os.path.join(root, folder)) as members:
+                for member in members:
+                    path = prefix + member.name
+                    is_folder = member.is_dir(follow_symlinks=False)
+                    if ignore.covers(path, is_folder):
+                        continue
+                    if _add(root, path, member.stat(follow_symlinks=False), found) and is_folder:
+                        pending.append(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # it went while we looked: its event says so
+        except OSError as error:
+            found.skipped[folder] = error.strerror or str(error)
+
+
+def look(root: bytes, ignore: Ignore, path: bytes, found: Found) -> None:
+    """Add what stands at `path` now, if it is not ignored."""
+    try:
+        state = os.lstat(os.path.join(root, path))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if not ignore.covers(path, stat.S_ISDIR(state.st_mode)):
+        _add(root, path, state, found)
+
+
+def _add(root: bytes, path: bytes, state: os.stat_result, found: Found) -> bool:
+    mode = state.st_mode
+    times = (state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+    if stat.S_ISREG(mode):
+        found.entries[path] = Local(Kind.FILE, state.st_size, *times, 0o755 if mode & 0o100 else 0o644)
+    elif stat.S_ISDIR(mode):
+        # Times of folders change with their content and mean nothing here; the inode tells of renames.
+        found.entries[path] = Local(Kind.DIRECTORY, inode=state.st_ino, mode=0o755)
+    elif stat.S_ISLNK(mode):
+        _add_link(root, path, found)
+    else:
+        found.skipped[path] = "neither file, folder nor link"
+        return False
+    return True
+
+
+def _add_link(root: bytes, path: bytes, found: Found) -> None:
+    try:
+        target = os.readlink(os.path.join(root, path))
+    except OSError:
+        return
+    if escapes(path, target):
+        found.skipped[path] = "a link that leads out of the tree"
+    else:
+        found.entries[path] = Local(Kind.LINK, mode=0o777, target=target)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """The bytes of one local file, promised to be those that were scanned."""
+
+    file: bytes
+    promised: Local
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """See `ports.tree.Source`."""
+        try:
+            handle = os.open(self.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise SourceChanged(error.strerror or str(error)) from error
+        try:
+            self._check(os.fstat(handle))
+            left = self.promised.size
+            while left > 0:
+                piece = os.read(handle, min(size, left))
+                if not piece:
+                    raise SourceChanged("it became shorter while it was read")
+                left -= len(piece)
+                if not left:
+                    self._check(os.fstat(handle))  # before the last bytes leave, so that none are in vain
+                yield piece
+        except OSError as error:
+            raise SourceChanged(error.strerror or str(error)) from error
+        finally:
+            os.close(handle)
+
+    def digest(self) -> bytes:
+        """The digest of its bytes now; b"" when it is not what was scanned."""
+        digest = new_digest()
+        try:
+            for piece in self.chunks(1 << 20):
+                digest.update(piece)
+        except SourceChanged:
+            return b""
+        return digest.digest()
+
+    def _check(self, state: os.stat_result) -> None:
+        now = (state.st_size, state.st_mtime_ns, state.st_ino)
+        if now != (self.promised.size, self.promised.mtime_ns, self.promised.inode):
+            raise SourceChanged("it changed while it was read")
