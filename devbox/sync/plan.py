@@ -50,12 +50,29 @@ def make(view: View, source_of: SourceOf, in_place: frozenset[bytes] = frozenset
             continue
         if not _decide(path, view, plan, draft, source_of, in_place):
             blocked.add(path)
-    draft.emptied.sort(key=lambda operation: operation.path, reverse=True)
-    clear_folders = [one for one in draft.emptied if one.path in view.local]
-    emptied = [one for one in draft.emptied if one.path not in view.local]
-    waves = [draft.moves, draft.clear, clear_folders, draft.folders, draft.puts, draft.removes, emptied]
-    plan.waves = [wave for wave in waves if wave]
+    plan.waves = _waves(view, draft)
     return plan
+
+
+def _waves(view: View, draft: _Draft) -> list[list[Operation]]:
+    """Deletes come last, so that nothing is missing meanwhile, but for those that make room."""
+    draft.emptied.sort(key=lambda operation: operation.path, reverse=True)
+    room = {path for path, local in view.local.items() if local.kind is not Kind.DIRECTORY}
+
+    def in_the_way(operation: Operation) -> bool:
+        return operation.path in room or any(above in room for above in _above(operation.path))
+
+    clear = draft.clear + [one for one in draft.removes if in_the_way(one)]
+    clear_folders = [one for one in draft.emptied if in_the_way(one)]
+    removes = [one for one in draft.removes if not in_the_way(one)]
+    emptied = [one for one in draft.emptied if not in_the_way(one)]
+    waves = [draft.moves, clear, clear_folders, draft.folders, draft.puts, removes, emptied]
+    return [wave for wave in waves if wave]
+
+
+def _above(path: bytes) -> list[bytes]:
+    parts = path.split(b"/")
+    return [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def too_many_deletes(plan: Plan, known: Callable[[], int]) -> bool:

@@ -182,7 +182,7 @@ class Rounds:
         report.conflicts[path] = why
 
     def _clashed(self, tree: Tree, clashes: list[Outcome], view: View, report: Report) -> None:
-        """Something else stands there than the index says: equal bytes are adopted, the rest is kept apart."""
+        """Something else stands there than the index says: equal bytes are adopted, the rest is kept."""
         files = {one.operation.path for one in clashes if isinstance(one.operation, Put)}
         there = tree.digests(files) if files else {}
         for path in [one.operation.path for one in clashes]:
@@ -310,7 +310,7 @@ def _verb(operation: Operation) -> str:
 
 
 def _in_doubt(local: Local, record: Record) -> bool:
-    """Same size and not surely the same: touched, replaced by an equal file, or too young when it was read."""
+    """Same size and not surely the same: touched, replaced by an equal file, or too young when read."""
     if local.kind is not Kind.FILE or record.local.kind is not Kind.FILE or not record.digest:
         return False
     return local.size == record.local.size and (record.racy or local != record.local)

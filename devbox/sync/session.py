@@ -116,7 +116,7 @@ class Session:
 
     def watch(self, watch: Watch, stop: threading.Event) -> None:
         """Follow every save until `stop` is set and the watcher is woken."""
-        self._watcher = watch(self.place, self.rounds.ignore.covers)
+        self._watcher = watch(self.place, lambda path, folder: self.rounds.ignore.covers(path, folder))
         try:
             self._online(stop)
             while not stop.is_set():
@@ -193,6 +193,8 @@ class Session:
         touched = {*changes.ready, *changes.open}
         if any(path.rpartition(b"/")[2] in RULE_FILES for path in touched):
             self.rounds.reload_rules()
+            if self._watcher:
+                self._watcher.refresh()
             self._settling.add(Changes(subtrees=frozenset([b""])), time.monotonic())
 
     def _offline(self, lost: Exception) -> None:
@@ -214,7 +216,7 @@ class Session:
                 self._emit(Event("sync.ready", ready_text(self.place, report), report.as_data()))
                 self.state.rtt = self._open().idle()
                 return
-            except (ConnectionLost, HostUnreachable) as lost:
+            except (ConnectionLost, HostUnreachable):
                 if attempt == 0 and not self.state.lane:
                     raise  # the first connection of all: say so instead of waiting for ever
                 self._drop()

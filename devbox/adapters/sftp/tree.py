@@ -129,9 +129,13 @@ class SftpTree:
         if not opened.ok:
             return path, b""
         digest, offset = new_digest(), 0
-        while pieces := (yield from _read_on(opened.blob, offset)):
-            digest.update(pieces)
-            offset += len(pieces)
+        try:
+            while pieces := (yield from _read_on(opened.blob, offset)):
+                digest.update(pieces)
+                offset += len(pieces)
+        except OSError:  # a folder opens, and cannot be read
+            yield [wire.close(opened.blob)]
+            return path, b""
         yield [wire.close(opened.blob)]
         return path, digest.digest()
 

@@ -1,0 +1,347 @@
+"""Sessions from a real folder to a real sftp-server, the index and the watcher real as well."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from devbox.adapters.inotify import Inotify
+from devbox.adapters.sftp.tree import SftpTree
+from devbox.errors import SyncHalted
+from devbox.ports.events import Event
+from devbox.ports.tree import Tree
+from devbox.sync.rounds import Place
+from devbox.sync.session import Session
+from tests.sync.pipes import Pipes, sftp_server
+
+
+def picture(root: Path) -> dict[str, object]:
+    """Everything in a tree: bytes, modes, targets."""
+    found: dict[str, object] = {}
+    for folder, names, files in os.walk(root):
+        for name in names + files:
+            path = os.path.join(folder, name)
+            key = os.path.relpath(path, root)
+            if os.path.islink(path):
+                found[key] = os.readlink(path)
+            elif os.path.isdir(path):
+                found[key] = "folder"
+            else:
+                found[key] = (Path(path).read_bytes(), bool(os.stat(path).st_mode & 0o100))
+    return found
+
+
+@dataclass
+class Bench:
+    here: Path
+    there: Path
+    state: Path
+    events: list[Event] = field(default_factory=list)
+    channels: list[Pipes] = field(default_factory=list)
+
+    def connect(self) -> Tree:
+        self.channels.append(sftp_server())
+        return SftpTree(self.channels[-1], str(self.there), "host")
+
+    def session(self, *ignore: str) -> Session:
+        place = Place(os.fsencode(self.here), str(self.there), "host", self.state, ignore)
+        return Session(place, self.connect, self.events.append)
+
+    def run(self) -> dict[str, object]:
+        session = self.session()
+        try:
+            return session.run_once().as_data()
+        finally:
+            session.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    (tmp_path / "here").mkdir()
+    return Bench(tmp_path / "here", tmp_path / "there", tmp_path / "state")
+
+
+def fill(folder: Path) -> None:
+    (folder / "pkg" / "deep").mkdir(parents=True)
+    (folder / "app.py").write_text("print('hello')\n")
+    (folder / "run.sh").write_text("#!/bin/sh\n")
+    (folder / "run.sh").chmod(0o755)
+    (folder / "pkg" / "a.py").write_text("a = 1\n")
+    (folder / "pkg" / "deep" / "b.py").write_text("b = 2\n")
+    (folder / "link").symlink_to("pkg/a.py")
+    (folder / ".gitignore").write_text("*.pyc\nbuild/\n")
+    (folder / "x.pyc").write_text("ignored")
+    (folder / "build").mkdir()
+    (folder / "build" / "out").write_text("ignored")
+
+
+def wanted(folder: Path) -> dict[str, object]:
+    left_out = ("x.pyc", "build")
+    return {key: what for key, what in picture(folder).items() if not key.startswith(left_out)}
+
+
+class TestOnce:
+    def test_the_tree_arrives_and_the_second_run_has_nothing_to_do(self, bench: Bench) -> None:
+        fill(bench.here)
+        first = bench.run()
+        assert picture(bench.there) == wanted(bench.here)
+        assert (first["put"], first["conflicts"], first["problems"]) == (5, {}, {})
+        second = bench.run()
+        assert (second["put"], second["removed"], second["bytes"], second["files"]) == (0, 0, 0, 6)
+
+    def test_changes_made_while_nobody_watched(self, bench: Bench) -> None:
+        fill(bench.here)
+        bench.run()
+        (bench.here / "app.py").write_text("print('HELLO')\n")
+        (bench.here / "pkg" / "a.py").unlink()
+        (bench.here / "link").unlink()
+        (bench.here / "pkg" / "deep").rename(bench.here / "deeper")
+        (bench.here / "run.sh").chmod(0o644)
+        (bench.here / "new").mkdir()
+        (bench.here / "new" / "f").write_bytes(b"")
+        report = bench.run()
+        assert picture(bench.there) == wanted(bench.here)
+        assert report["moved"] == 1
+
+    def test_kinds_change(self, bench: Bench) -> None:
+        fill(bench.here)
+        bench.run()
+        (bench.here / "app.py").unlink()
+        (bench.here / "app.py").mkdir()
+        (bench.here / "app.py" / "inside").write_text("1")
+        (bench.here / "pkg" / "deep" / "b.py").unlink()
+        (bench.here / "pkg" / "deep").rmdir()
+        (bench.here / "pkg" / "deep").write_text("a file now")
+        (bench.here / "link").unlink()
+        (bench.here / "link").write_text("was a link")
+        bench.run()
+        assert picture(bench.there) == wanted(bench.here)
+
+    def test_equal_bytes_are_adopted_others_conflict(self, bench: Bench) -> None:
+        fill(bench.here)
+        bench.there.mkdir()
+        (bench.there / "app.py").write_text("print('hello')\n")
+        (bench.there / "run.sh").write_text("#!/bin/no\n")
+        report = bench.run()
+        assert report["adopted"] == 1
+        assert report["conflicts"] == {"run.sh": "stands on the host already, with other content"}
+        assert (bench.there / "run.sh").read_text() == "#!/bin/no\n"
+        assert (bench.there / "pkg/deep/b.py").exists()
+
+    def test_only_what_devbox_put_there_is_deleted(self, bench: Bench) -> None:
+        fill(bench.here)
+        bench.run()
+        (bench.there / "pkg" / "made-there").write_text("x")
+        (bench.there / "app.py").write_text("edited on the host")
+        (bench.here / "app.py").unlink()
+        for name in ("a.py", "deep/b.py"):
+            (bench.here / "pkg" / name).unlink()
+        (bench.here / "pkg" / "deep").rmdir()
+        (bench.here / "pkg").rmdir()
+        report = bench.run()
+        assert (bench.there / "pkg" / "made-there").exists()
+        assert not (bench.there / "pkg" / "deep").exists()
+        assert report["conflicts"] == {"app.py": "deleted here, changed on the host"}
+        assert (bench.there / "app.py").read_text() == "edited on the host"
+
+    def test_a_remote_edit_is_a_conflict_until_it_is_taken(self, bench: Bench) -> None:
+        fill(bench.here)
+        bench.run()
+        (bench.there / "app.py").write_text("edited on the host")
+        assert bench.run()["conflicts"] == {"app.py": "changed on the host"}
+        session = bench.session()
+        assert session.take_local(b"app.py").clean
+        assert (bench.there / "app.py").read_text() == "print('hello')\n"
+        session.close()
+        (bench.there / "app.py").write_text("edited on the host again")
+        session = bench.session()
+        session.run_once()
+        session.pull(b"app.py", force=True)
+        assert (bench.here / "app.py").read_text() == "edited on the host again"
+        assert session.run_once().clean
+        session.close()
+
+    def test_what_went_missing_there_comes_back(self, bench: Bench) -> None:
+        fill(bench.here)
+        bench.run()
+        (bench.there / "pkg" / "a.py").unlink()
+        bench.run()
+        assert picture(bench.there) == wanted(bench.here)
+
+    def test_an_emptied_remote_root_halts(self, bench: Bench) -> None:
+        fill(bench.here)
+        bench.run()
+        bench.there.rename(bench.there.with_name("unmounted"))
+        with pytest.raises(SyncHalted, match="remote root is gone"):
+            bench.run()
+        bench.there.mkdir()
+        with pytest.raises(SyncHalted, match="remote root is empty"):
+            bench.run()
+        session = bench.session()
+        assert session.take_local(b"").clean
+        session.close()
+        assert picture(bench.there) == wanted(bench.here)
+
+    def test_an_emptied_local_root_halts(self, bench: Bench) -> None:
+        fill(bench.here)
+        bench.run()
+        bench.here.rename(bench.here.with_name("unmounted"))
+        with pytest.raises(SyncHalted, match="folder is gone"):
+            bench.run()
+        bench.here.mkdir()
+        with pytest.raises(SyncHalted, match="empty"):
+            bench.run()
+        assert (bench.there / "app.py").exists()
+
+    def test_a_mass_of_deletes_waits_for_a_yes(self, bench: Bench) -> None:
+        fill(bench.here)
+        (bench.here / "many").mkdir()
+        for number in range(40):
+            (bench.here / "many" / str(number)).write_text("x")
+        bench.run()
+        for number in range(40):
+            (bench.here / "many" / str(number)).unlink()
+        (bench.here / "app.py").write_text("the rest goes on")
+        assert bench.run()["deletes_parked"] == 40
+        assert (bench.there / "app.py").read_text() == "the rest goes on"
+        assert len(list((bench.there / "many").iterdir())) == 40
+        session = bench.session()
+        session.rounds.confirmed = True
+        assert session.run_once().removed == 40
+        session.close()
+        assert picture(bench.there) == wanted(bench.here)
+
+    def test_another_host_at_the_same_address_starts_afresh(self, bench: Bench) -> None:
+        fill(bench.here)
+        bench.run()
+        for left in [*bench.there.parent.glob(".devbox-staging*"), bench.there]:
+            left.rename(left.with_name("old" + left.name))
+        assert bench.run()["put"] == 5
+        assert picture(bench.there) == wanted(bench.here)
+
+    def test_a_same_size_edit_within_the_same_clock_tick_is_seen(self, bench: Bench) -> None:
+        file = bench.here / "f"
+        file.write_text("one")
+        state = file.stat()
+        bench.run()
+        file.write_text("two")
+        os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+        bench.run()
+        assert (bench.there / "f").read_text() == "two"
+
+    def test_links_out_of_the_tree_and_pipes_are_left_out(self, bench: Bench) -> None:
+        fill(bench.here)
+        (bench.here / "out").symlink_to("/etc/passwd")
+        (bench.here / "up").symlink_to("../../secrets")
+        os.mkfifo(bench.here / "pipe")
+        session = bench.session()
+        session.run_once()
+        assert set(session.rounds.skipped) == {b"out", b"up", b"pipe"}
+        session.close()
+        assert not (bench.there / "out").is_symlink()
+
+    def test_killed_between_rename_and_record(self, bench: Bench) -> None:
+        """The journal: what we put there ourselves is no conflict, though the index does not know it."""
+        fill(bench.here)
+        bench.run()
+        (bench.here / "app.py").write_text("second")
+        session = bench.session()
+        tree = bench.connect()
+        _view, plan = session.rounds.whole(tree)
+        session.rounds.index.intend(plan.operations)
+        list(tree.apply(plan.waves, lambda count: None))
+        tree.close()
+        session.close()
+        (bench.here / "app.py").write_text("and a third one")
+        report = bench.run()
+        assert report["conflicts"] == {}
+        assert (bench.there / "app.py").read_text() == "and a third one"
+
+
+class Watching:
+    """A session that watches on a thread of its own."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench, self.stop = bench, threading.Event()
+        self.session = bench.session()
+        self.thread = threading.Thread(target=self._run)
+        self.failed: list[BaseException] = []
+        self.thread.start()
+        self.until(lambda: any(one.kind == "sync.ready" for one in bench.events))
+
+    def _run(self) -> None:
+        try:
+            self.session.watch(lambda place, covers: Inotify(place.root, covers), self.stop)
+        except BaseException as error:  # noqa: BLE001 - shown by the test's own thread
+            self.failed.append(error)
+
+    def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert not self.failed, self.failed
+            assert time.monotonic() < end, "it did not happen"
+            time.sleep(0.005)
+
+    def flush(self) -> None:
+        request = self.session.flush()
+        assert request.done.wait(15)
+        assert not self.failed, self.failed
+
+    def close(self) -> None:
+        self.stop.set()
+        self.session.flush()
+        self.thread.join(10)
+        self.session.close()
+        assert not self.failed, self.failed
+
+
+@pytest.fixture
+def watching(bench: Bench) -> Iterator[Watching]:
+    fill(bench.here)
+    running = Watching(bench)
+    yield running
+    running.close()
+
+
+class TestWatch:
+    def test_what_is_done_here_is_seen_there(self, bench: Bench, watching: Watching) -> None:
+        here = bench.here
+        (here / "app.py").write_text("saved")
+        watching.until(lambda: (bench.there / "app.py").read_text() == "saved")
+        (here / "made" / "at" / "once").mkdir(parents=True)
+        (here / "made" / "at" / "once" / "f").write_text("deep")
+        (here / "pkg").rename(here / "package")
+        (here / "run.sh").chmod(0o644)
+        (here / "link2").symlink_to("app.py")
+        (here / "safe.tmp").write_text("an editor's safe write")
+        (here / "safe.tmp").rename(here / "app.py")
+        (here / "x2.pyc").write_text("ignored")
+        watching.flush()
+        expected = {key: what for key, what in wanted(here).items() if key != "x2.pyc"}
+        assert picture(bench.there) == expected
+
+    def test_flush_returns_when_it_is_there(self, bench: Bench, watching: Watching) -> None:
+        for number in range(50):
+            (bench.here / "app.py").write_text(f"number {number}")
+            watching.flush()
+            assert (bench.there / "app.py").read_text() == f"number {number}"
+
+    def test_a_cut_link_is_mended(self, bench: Bench, watching: Watching) -> None:
+        bench.channels[-1].process.kill()
+        (bench.here / "app.py").write_text("while it was cut")
+        (bench.here / "pkg" / "a.py").unlink()
+        watching.until(lambda: (bench.there / "app.py").read_text() == "while it was cut")
+        watching.flush()
+        assert picture(bench.there) == wanted(bench.here)
+
+    def test_new_ignore_rules_hold_at_once(self, bench: Bench, watching: Watching) -> None:
+        (bench.here / ".gitignore").write_text("*.pyc\n")
+        watching.until(lambda: (bench.there / "build" / "out").exists())
+        (bench.here / "build" / "out").write_text("watched now")
+        watching.until(lambda: (bench.there / "build" / "out").read_text() == "watched now")
