@@ -41,7 +41,7 @@ class _Draft:
 def make(view: View, source_of: SourceOf, in_place: frozenset[bytes] = frozenset()) -> Plan:
     """What has to be done so that the remote side follows the local one."""
     plan, draft = Plan(), _Draft()
-    moved = _moves(view, plan, draft)
+    moved = _moves(view, plan, draft, source_of)
     blocked: set[bytes] = set()
     for path in sorted({*view.local, *view.records}):
         if path in moved:
@@ -237,10 +237,11 @@ def _create(
         )
 
 
-def _moves(view: View, plan: Plan, draft: _Draft) -> set[bytes]:
+def _moves(view: View, plan: Plan, draft: _Draft, source_of: SourceOf) -> set[bytes]:
     """Renamed folders: gone here, and the same inode stands where the index knows nothing.
 
-    Only whole folders whose files are all as they were are moved; everything else is put and removed.
+    Only whole folders whose files are all as they were are moved; everything else is put and removed. Files
+    that were too young to be sure of are moved with the rest, and put once more.
     """
     by_inode = {
         record.local.inode: path
@@ -263,6 +264,10 @@ def _moves(view: View, plan: Plan, draft: _Draft) -> set[bytes]:
             draft.moves.append(Move(old, path))
             plan.reasons[path] = "renamed"
             done.update(pairs, pairs.values())
+            for before, after in pairs.items():
+                record = view.records[before]
+                if record.racy:
+                    _create(after, view.local[after], (record.remote,), False, draft, source_of, frozenset())
     return done
 
 
@@ -283,7 +288,7 @@ def _same_below(old: bytes, new: bytes, view: View) -> Mapping[bytes, bytes]:
         local = view.local.get(moved)
         if path in view.local or local is None or local.kind is not record.local.kind:
             return {}
-        if not _agrees(local, record) or record.racy or record.local.mode != local.mode:
+        if not _agrees(local, record) or record.local.mode != local.mode:
             return {}
         pairs[path] = moved
     extra = sum(path.startswith(new + b"/") for path in view.local)
