@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import socket
 import ssl
+from dataclasses import replace
 
 from devbox.ports.probe import Answer, Credentials
 
@@ -45,7 +46,8 @@ class TlsProbe:
                 if credentials is None:
                     return _request(sock, method, path)
                 with _context(credentials).wrap_socket(sock, server_hostname=name) as secured:
-                    return _request(secured, method, path)
+                    expires = ssl.cert_time_to_seconds(str((secured.getpeercert() or {})["notAfter"]))
+                    return replace(_request(secured, method, path), expires=expires)
             except ssl.SSLError as error:
                 return Answer(reached=True, why=_words(error))
             except (OSError, http.client.HTTPException) as error:

@@ -72,11 +72,20 @@ class Session:
                 str(engine),
             )
         )
-        tls = docker.endpoint is Endpoint.TLS
-        hostname = f"[{address.hostname}]" if ":" in address.hostname else address.hostname
-        url = f"tcp://{hostname}:{docker.port}" if tls else f"ssh://{self.config.host}"
+        url = docker_url(self.config, address.hostname)
+        tls = docker.endpoint is not Endpoint.SSH
         if contexts.write(self.store, self.store.context, url, tls=tls):
             self.room.emit(_event(f"wrote Docker context {self.store.context}"))
+
+
+def docker_url(config: Config, hostname: str) -> str:
+    """`DOCKER_HOST` for the config's endpoint; a tunnel's local end is on the same port here."""
+    endpoint, port = config.docker.endpoint, config.docker.port
+    if endpoint is Endpoint.SSH:
+        return f"ssh://{config.host}"
+    if endpoint is Endpoint.TLS_TUNNEL:
+        return f"tcp://localhost:{port}"
+    return f"tcp://[{hostname}]:{port}" if ":" in hostname else f"tcp://{hostname}:{port}"
 
 
 def _staging_of(root: str) -> str:

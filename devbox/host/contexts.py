@@ -34,6 +34,11 @@ def write(store: Store, name: str, url: str, *, tls: bool) -> bool:
     return bool(wrong)
 
 
+def exists(name: str) -> bool:
+    """Whether the Docker CLI knows a context of that name."""
+    return (_places(name)[0] / "meta.json").is_file()
+
+
 def remove(name: str) -> bool:
     """Take the context away; says whether it was there."""
     found = False

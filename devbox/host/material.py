@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from devbox.config.model import Endpoint
 from devbox.host import manifest, pki
 from devbox.host.model import CA, CERT, KEY, Facts, ServerFiles, Wish
 from devbox.host.pki import RENEW_DAYS, Pair, Use
 from devbox.host.room import Material, Room
-from devbox.host.store import Store
+from devbox.host.store import NEXT, Store
 
 
-def make(room: Room, facts: Facts, wish: Wish, *, renew: bool = False) -> Material:
+class Renew(Enum):
+    """What to make anew: what has to be, the leaf certificates, or the authority with everything."""
+
+    NEEDED = "needed"
+    LEAVES = "leaves"
+    ALL = "all"
+
+
+def make(room: Room, facts: Facts, wish: Wish, renew: Renew = Renew.NEEDED) -> Material:
     """The certificates for this host; nothing is written. New ones are valid on both clocks."""
     now = room.now()
     both = min(now, facts.clock or now)
     kept = room.store.pair("authority")
-    authority = kept or pki.new_authority(room.store.host, both)
+    fresh = kept is None or renew is Renew.ALL
+    authority = pki.new_authority(room.store.host, both) if kept is None or fresh else kept
     client = room.store.pair("client")
     good = (
-        kept is not None
-        and client is not None
+        client is not None
+        and renew is Renew.NEEDED
         and pki.issued_by(client.cert, authority.cert)
         and pki.days_left(client.cert, now) > RENEW_DAYS
-        and not renew
     )
     if client is None or not good:
         client = pki.issue(authority, Use.CLIENT, wish.owner, both)
     server = None
-    if wish.endpoint is not Endpoint.SSH and (renew or lacking(facts, wish, authority.cert, now)):
+    if wish.endpoint is not Endpoint.SSH and (
+        renew is not Renew.NEEDED or lacking(facts, wish, authority.cert, now)
+    ):
         server = _server(authority, facts, wish, both)
-    return Material(authority, client, server, pki.fingerprint(authority.cert), bool(kept) and good)
+    former = pki.fingerprint(kept.cert) if kept is not None and fresh else ""
+    return Material(authority, client, server, pki.fingerprint(authority.cert), good, former)
 
 
 def keep(store: Store, made: Material) -> None:
     """Keep what is new; before the host is touched, so that nothing there outlives our keys."""
     if not made.saved:
-        store.save_pair("authority", made.authority)
-        store.save_pair("client", made.client)
+        place = NEXT if made.former else ""
+        store.save_pair("authority", made.authority, place)
+        store.save_pair("client", made.client, place)
 
 
 def lacking(facts: Facts, wish: Wish, authority: bytes, now: float) -> str:

@@ -161,6 +161,8 @@ class Wish:
     names: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     authority: str = ""
+    former: str = ""
+    """The authority that ours replaces, when it does."""
     owner: str = ""
     install: bool = False
     host: str = ""

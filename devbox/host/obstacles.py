@@ -123,7 +123,7 @@ def _settings(facts: Facts) -> Iterator[Refusal]:
 
 def _somebody_elses(facts: Facts, wish: Wish) -> Iterator[Refusal]:
     known = manifest.read(facts)
-    if known is not None and known.authority and known.authority != wish.authority:
+    if known is not None and known.authority not in ("", wish.authority, wish.former):
         yield Refusal(
             f"the host was prepared by {known.owner}",
             "its certificates come from their certificate authority, not from yours",

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from devbox.config.model import Endpoint
 from devbox.errors import AuthError, ConnectionLost, DevboxError, ScriptFailed
-from devbox.host import apply, facts, material, plan, proof
-from devbox.host.model import Facts, Wish
+from devbox.host import apply, facts, manifest, material, plan, proof, undo
+from devbox.host.material import Renew
+from devbox.host.model import CA, Facts, Wish
+from devbox.host.proof import Findings
 from devbox.host.room import Proposal, Room
-from devbox.ports.check import Finding
 from devbox.ports.events import Event
 from devbox.ports.host import Privilege
 
@@ -42,17 +43,25 @@ def _read(room: Room, roots: Sequence[str], privilege: Privilege) -> Facts:
     return facts.parse(lines)
 
 
-def propose(room: Room, wish: Wish) -> Proposal:
-    """Read the host and plan. What an earlier run of ours left unproved is taken back first."""
+def propose(room: Room, wish: Wish, renew: Renew = Renew.NEEDED) -> Proposal:
+    """Read the host and plan, with the certificates that `renew` says."""
+    found = _settled(room, wish)
+    made = material.make(room, found, wish, renew)
+    wish = replace(wish, authority=made.fingerprint, former=made.former)
+    return Proposal(found, wish, plan.make(found, wish, made.server), made)
+
+
+def _settled(room: Room, wish: Wish) -> Facts:
+    """The facts, after what an earlier run of ours left unproved was taken back."""
     found = read(room, wish.roots, wish.endpoint)
     if found.pending is not None and found.pending.owner == wish.owner and found.as_root:
         room.emit(Event("init.settling", "an earlier run did not end: its changes are taken back first"))
         apply.settle(room.host, found.pending.id, room.emit)
         found = read(room, wish.roots, wish.endpoint)
+    if CA in found.files:
+        room.store.promote(found.files[CA].content)
     _report_last(room, found, wish)
-    made = material.make(room, found, wish)
-    wish = replace(wish, authority=made.fingerprint)
-    return Proposal(found, wish, plan.make(found, wish, made.server), made)
+    return found
 
 
 def _report_last(room: Room, found: Facts, wish: Wish) -> None:
@@ -63,18 +72,29 @@ def _report_last(room: Room, found: Facts, wish: Wish) -> None:
         room.emit(Event("init.last", text, dict(last)))
 
 
-def carry_out(room: Room, proposal: Proposal) -> list[tuple[str, Finding]]:
+def propose_undo(room: Room, wish: Wish) -> Proposal:
+    """Read the host and plan to put it back as it was before devbox."""
+    found = _settled(room, wish)
+    known = manifest.read(found)
+    wish = replace(wish, port=known.port if known else wish.port)
+    return Proposal(found, wish, undo.make(found, wish))
+
+
+def carry_out(room: Room, proposal: Proposal) -> Findings:
     """Apply the plan and prove it; on any doubt the host is put back and the reason raised."""
-    material.keep(room.store, proposal.material)
-    if proposal.plan.empty:
-        return proof.demand(room, proposal, proof.run(room, proposal))
+    plan = proposal.plan
+    if proposal.material is not None:
+        material.keep(room.store, proposal.material)
+    if plan.empty:
+        return proof.demand(room, proof.run(room, proposal))
     identity = {"id": apply.new_id(), "owner": proposal.wish.owner}
     try:
-        apply.apply(room.host, proposal.plan, proposal.facts, identity, room.emit)
-        if not (proposal.plan.changes or proposal.plan.restart):
-            return proof.demand(room, proposal, proof.run(room, proposal))
+        apply.apply(room.host, plan, proposal.facts, identity, room.emit)
+        if not (plan.changes or plan.restart):  # folders only: nothing to take back, nothing pending
+            return proof.demand(room, proof.run(room, proposal))
         found = _proved(room, proposal)
         apply.commit(room.host, identity["id"], room.emit)
+        room.store.promote()
     except ConnectionLost as error:
         raise _cut(error, proposal) from error
     except ScriptFailed:
@@ -86,14 +106,14 @@ def carry_out(room: Room, proposal: Proposal) -> list[tuple[str, Finding]]:
     return found
 
 
-def _proved(room: Room, proposal: Proposal) -> list[tuple[str, Finding]]:
+def _proved(room: Room, proposal: Proposal) -> Findings:
     """The proof after a change: the door, the containers that ran before, and no other way in."""
-    found = proof.run(room, proposal)
-    proof.demand(room, proposal, found)
+    found = proof.run(room, proposal) if proposal.material else proof.closed(room, proposal.wish)
+    proof.demand(room, found)
     if proposal.plan.stopping:
         proof.restart_containers(room, proposal)
     after = read(room, proposal.wish.roots, proposal.wish.endpoint)
-    return proof.demand(room, proposal, [*found, *proof.compare(proposal, after)])
+    return [*found, *proof.demand(room, proof.compare(proposal, after))]
 
 
 def _cut(error: ConnectionLost, proposal: Proposal) -> ConnectionLost:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from devbox.config.model import Endpoint
 from devbox.errors import DaemonError, SecurityError
-from devbox.host import pki, prove
+from devbox.host import apply, pki, prove
 from devbox.host.model import Facts, Wish
 from devbox.host.prove import Door
 from devbox.host.room import Proposal, Room
 from devbox.ports.check import Check, Finding, Stage, Verdict
 from devbox.ports.events import Event
-from devbox.ports.host import Socket
+from devbox.ports.host import Privilege, Script, Socket
 
 SOCKET = "/var/run/docker.sock"
 _SWARM = (2377, 7946)
@@ -45,7 +46,7 @@ def door(room: Room, wish: Wish, engine: str = "") -> Iterator[Door]:
             forward = stack.enter_context(room.host.forward(Socket("127.0.0.1", port)))
             hostname, port = forward.local
             name = "localhost"
-        yield Door(hostname, port, name, room.store.folder, foreign, engine)
+        yield Door(hostname, port, name, room.store.credentials(), foreign, engine)
 
 
 def _strangers_certificate(folder: Path, now: float) -> None:
@@ -68,7 +69,7 @@ def _socket_check(room: Room) -> Check:
     return Check("through SSH", Stage.DAEMON, look)
 
 
-def demand(room: Room, proposal: Proposal, findings: Findings) -> Findings:
+def demand(room: Room, findings: Findings) -> Findings:
     """Say what was found; anything that failed is an error."""
     for name, one in findings:
         data = {"check": name, "verdict": one.verdict.value, "evidence": one.evidence}
@@ -84,15 +85,30 @@ def demand(room: Room, proposal: Proposal, findings: Findings) -> Findings:
     return findings
 
 
+def closed(room: Room, wish: Wish) -> Findings:
+    """After an undo: nobody is let in at the port any more, not even we."""
+    found = []
+    for address in room.probe.addresses(room.host.address.hostname, wish.port):
+        for credentials in (prove.ours(room.store.folder), None):
+            answer = room.probe.ask(address, "/version", name=address[0], credentials=credentials)
+            if answer.let_in:
+                evidence = f"the API still answers at {address[0]}:{address[1]}"
+                found.append(("the port is closed", Finding(Verdict.FAILED, evidence)))
+    return found or [("the port is closed", Finding(Verdict.OK, f"nobody is let in at port {wish.port}"))]
+
+
 def restart_containers(room: Room, proposal: Proposal) -> None:
-    """Start what the restart stopped."""
-    with door(room, proposal.wish) as found:
-        prove.restart_containers(
-            found,
-            room.probe,
-            list(proposal.facts.containers),
-            lambda text: room.emit(Event("init.container", text)),
-        )
+    """Start what the restart stopped, with the host's own Docker CLI or through the new door."""
+    stopped = list(proposal.facts.containers)
+    _, code = apply.run_lines(
+        room.host,
+        Script(f"docker -H unix://{SOCKET} start {' '.join(stopped)} >/dev/null", privilege=Privilege.ROOT),
+    )
+    if code and proposal.material is not None:
+        with door(room, proposal.wish) as found:
+            prove.restart_containers(
+                found, room.probe, stopped, lambda text: room.emit(Event("init.container", text))
+            )
 
 
 def compare(proposal: Proposal, after: Facts) -> Findings:
@@ -104,7 +120,8 @@ def compare(proposal: Proposal, after: Facts) -> Findings:
         if gone
         else Finding(Verdict.OK, f"{len(before)} running before, the same now")
     )
-    return [("containers", same), ("no other TCP door", other_doors(after, proposal.wish))]
+    wish = proposal.wish if proposal.material else replace(proposal.wish, endpoint=Endpoint.SSH)
+    return [("containers", same), ("no other TCP door", other_doors(after, wish))]
 
 
 def other_doors(facts: Facts, wish: Wish) -> Finding:

@@ -22,16 +22,18 @@ class Material:
     server: ServerFiles | None
     fingerprint: str
     saved: bool
+    former: str = ""
+    """The fingerprint of the authority that this one replaces; until proved it is kept apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Facts, the plan made from them, and the certificates it would use."""
+    """Facts, the plan made from them, and the certificates it would use (`None`: it undoes)."""
 
     facts: Facts
     wish: Wish
     plan: Plan
-    material: Material
+    material: Material | None = None
 
 
 @dataclass(frozen=True, slots=True)

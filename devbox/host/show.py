@@ -33,7 +33,8 @@ def _lines(plan: Plan, facts: Facts) -> Iterator[str]:
 
 def _change(change: Change) -> Iterator[str]:
     if change.path.endswith("/manifest.json"):
-        yield f"note in {change.path} what was changed and what was there before"
+        said = "note in it what was changed and what was there before" if change.new else "remove it"
+        yield f"{change.path}: {said}"
         return
     if change.secret or change.path.endswith(".pem"):
         verb = "replace" if change.old else "add"

@@ -17,6 +17,8 @@ from devbox.errors import HostError
 from devbox.host.pki import Pair
 
 FORMAT = 1
+NEXT = "next"
+"""Where a new authority waits until the host was proved to take it."""
 _PAIRS = {"authority": ("ca.pem", "ca-key.pem"), "client": ("cert.pem", "key.pem")}
 
 
@@ -67,11 +69,30 @@ class Store:
         cert, key = (self.folder / name for name in _PAIRS[which])
         return Pair(cert.read_bytes(), key.read_bytes()) if cert.is_file() and key.is_file() else None
 
-    def save_pair(self, which: str, pair: Pair) -> None:
+    def save_pair(self, which: str, pair: Pair, place: str = "") -> None:
         """Keep a pair; the key first, so that a certificate never stands there without one."""
         cert, key = _PAIRS[which]
-        self.write(key, pair.key)
-        self.write(cert, pair.cert)
+        self.write(f"{place}/{key}" if place else key, pair.key)
+        self.write(f"{place}/{cert}" if place else cert, pair.cert)
+
+    def credentials(self) -> Path:
+        """The folder of the certificates that are to be proved: those that wait, else those in use."""
+        waiting = self.folder / NEXT
+        return waiting if waiting.is_dir() else self.folder
+
+    def promote(self, authority: bytes | None = None) -> None:
+        """Take the waiting certificates into use; with `authority`, only where that is what waits.
+
+        What waits for another one belongs to a change that was taken back, and is thrown away.
+        """
+        waiting = self.folder / NEXT
+        if not waiting.is_dir():
+            return
+        if authority is None or (waiting / "ca.pem").read_bytes() == authority:
+            for names in _PAIRS.values():
+                for name in reversed(names):
+                    (waiting / name).replace(self.folder / name)
+        shutil.rmtree(waiting)
 
     def record(self) -> Record | None:
         """How the host was prepared, if it was."""

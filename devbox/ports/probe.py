@@ -17,13 +17,17 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `reached`: TCP was accepted; `let_in`: the request was answered by the Docker API."""
+    """What came back. `reached`: TCP was accepted; `let_in`: the request was answered by the Docker API.
+
+    `expires`: when the server's certificate does, in seconds since the epoch (0: not seen).
+    """
 
     reached: bool
     let_in: bool = False
     status: int = 0
     body: bytes = b""
     why: str = ""
+    expires: float = 0.0
 
 
 class Probe(Protocol):
