@@ -88,9 +88,11 @@ class Store:
         waiting = self.folder / NEXT
         if not waiting.is_dir():
             return
-        if authority is None or (waiting / "ca.pem").read_bytes() == authority:
-            for names in _PAIRS.values():
-                for name in reversed(names):
+        ca = waiting / "ca.pem"
+        if ca.is_file() and authority in (None, ca.read_bytes()):
+            # The authority's certificate last: until it has moved, this can be taken up again.
+            for name in ("key.pem", "cert.pem", "ca-key.pem", "ca.pem"):
+                if (waiting / name).is_file():
                     (waiting / name).replace(self.folder / name)
         shutil.rmtree(waiting)
 

@@ -34,6 +34,8 @@ take_lock() {
     flock -w "$1" 9 || fail "another devbox is at work on this host" 75
 }
 
+flush() { sync -f "$state" "$units"; }
+
 sum() {
     if [ -e "$1" ]; then sha256sum <"$1" | cut -d' ' -f1; else echo absent; fi
 }
@@ -107,7 +109,7 @@ remember() {
         echo "$owner" >"$state/next/owner" &&
         date +%s >"$state/next/started" &&
         say stop_socket "$stop_socket" >"$state/next/settings" &&
-        sync || return 1
+        flush || return 1
     mv "$state/next" "$pending"
 }
 
@@ -132,7 +134,7 @@ AccuracySec=1s
 [Install]
 WantedBy=timers.target
 UNIT
-    sync
+    flush
     systemctl daemon-reload && systemctl enable -q --now "$guard.timer" &&
         systemctl is-active -q "$guard.timer"
 }
@@ -153,7 +155,7 @@ end() {
     mv "$pending" "$state/ended"
     disarm
     rm -rf "$state/ended"
-    sync
+    flush
 }
 
 restore() {
@@ -173,7 +175,7 @@ restore() {
             ;;
         esac
     done
-    sync
+    flush
 }
 
 back() {
@@ -205,7 +207,7 @@ apply_files() {
         folder) folder "$mode" "$owner" "$path" || return 1 ;;
         esac
     done <"$DEVBOX_STAGE/changes"
-    sync
+    flush
 }
 
 restart_units() {
@@ -243,7 +245,7 @@ apply() {
     systemctl daemon-reload
     if [ "$restart" = yes ]; then
         : >"$pending/restarted"
-        sync
+        flush
         restart_units || give_up "dockerd does not start with its new settings"
         systemctl is-active -q docker.service || give_up "dockerd ended right after its start"
         say step "dockerd restarted"
@@ -256,7 +258,7 @@ commit() {
     take_lock 30
     [ "$(cat "$pending/id" 2>/dev/null)" = "$1" ] || fail "it was taken back before it could be proved" 78
     : >"$pending/proved"
-    sync
+    flush
     end committed proved
     say result committed
 }
