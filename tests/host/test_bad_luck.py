@@ -1,0 +1,196 @@
+"""`devbox init` when things go wrong: nothing half done, the old daemon alive, and the next run converges."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.host.conftest import Desk
+from tests.rehearsal.proxy import Proxy
+
+pytestmark = pytest.mark.host
+
+_WRAPPER = """cat >/usr/local/bin/dockerd-picky <<'X'
+#!/bin/sh
+case "$*" in *--tlsverify*) echo "I do not like certificates" >&2; exit 1 ;; esac
+exec /usr/sbin/dockerd "$@"
+X
+chmod +x /usr/local/bin/dockerd-picky
+mkdir -p /etc/systemd/system/docker.service.d
+printf '[Service]\\nExecStart=\\nExecStart=/usr/local/bin/dockerd-picky -H fd://\\n' \
+    >/etc/systemd/system/docker.service.d/override.conf
+systemctl daemon-reload && systemctl restart docker.service"""
+
+
+def test_a_daemon_that_does_not_start_is_rolled_back(desk: Desk) -> None:
+    desk.host.sh(_WRAPPER)
+    before = desk.snapshot()
+    said = desk.init(code=1)
+    assert "dockerd does not start with its new settings; the host is as it was before" in said
+    assert "I do not like certificates" in said
+    assert desk.snapshot() == before
+    assert desk.host.sh("docker -H unix:///var/run/docker.sock version -f '{{.Server.Version}}'")
+    desk.host.sh("rm /usr/local/bin/dockerd-picky")
+
+
+def test_somebody_elses_later_drop_in_does_not_undo_ours(desk: Desk) -> None:
+    desk.host.sh(_WRAPPER.replace("exit 1 ;;", ";;"))
+    assert "zz-devbox.conf" in desk.init()
+    assert "dockerd-picky" in desk.host.sh("systemctl show -p ExecStart docker.service")
+    desk.host.sh("rm /usr/local/bin/dockerd-picky")
+
+
+def test_the_link_is_cut_in_the_middle_and_the_next_run_converges(
+    desk: Desk, proxy_factory: Callable[..., Proxy]
+) -> None:
+    proxy = proxy_factory((desk.host.address, 22))
+    config = desk.folder / "ssh_config"
+    plain = config.read_text()
+    through = f"  HostName 127.0.0.1\n  Port {proxy.port}\n  HostKeyAlias {desk.host.address}"
+    config.write_text(plain.replace(f"  HostName {desk.host.address}", through))
+    running = desk.start("init", desk.host.name, "--yes")
+    _await_line(running.stderr, "files in place")
+    proxy.cut()
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert "connection broke" in err
+    config.write_text(plain)
+    said = desk.init()
+    assert "taken back first" in said
+    assert "nothing to do" in desk.init()
+
+
+def test_killed_in_the_middle_and_the_next_run_converges(desk: Desk) -> None:
+    running = desk.start("init", desk.host.name, "--yes")
+    _await_line(running.stderr, "the way back is armed")
+    running.kill()
+    running.communicate()
+    assert "prepared and proved" in desk.init()
+    assert desk.host.sh("systemctl list-timers --all --no-legend devbox-rollback.timer") == ""
+
+
+def test_nobody_comes_back_and_the_host_takes_it_back_itself(desk: Desk) -> None:
+    before = desk.snapshot()
+    running = desk.start("init", desk.host.name, "--yes")
+    _await_line(running.stderr, "the way back is armed")
+    running.kill()
+    running.communicate()
+    desk.host.sh("systemctl start devbox-rollback.service")  # what the timer does after its three minutes
+    assert desk.snapshot() == before
+    assert desk.host.sh("ss -Hltn sport = :2376") == ""
+    assert "the last change was taken back" in desk.init()
+
+
+def test_two_at_once(desk: Desk) -> None:
+    first, second = (desk.start("init", desk.host.name, "--yes") for _ in range(2))
+    said = [one.communicate(timeout=120)[1] for one in (first, second)]
+    codes = sorted((first.returncode, second.returncode))
+    assert codes == [0, 1], said
+    assert any("another devbox is preparing this host" in text for text in said)
+    assert "nothing to do" in desk.init()
+
+
+def test_another_operator_is_left_in_peace(desk: Desk) -> None:
+    desk.host.sh(
+        "mkdir -p /var/lib/devbox/pending && cd /var/lib/devbox/pending && echo 1 >id && "
+        "echo eve@elsewhere >owner && date +%s >started && : >undo"
+    )
+    said = desk.init(code=1)
+    assert "eve@elsewhere is preparing this host" in said
+    assert desk.host.sh("cat /var/lib/devbox/pending/id") == "1\n"
+
+
+def test_a_prepared_host_belongs_to_who_prepared_it(desk: Desk) -> None:
+    desk.init()
+    desk.keys.rename(desk.folder / "lost")
+    said = desk.init(code=1)
+    assert "was prepared by" in said
+    assert "host grant" in said
+
+
+def test_the_port_is_taken(desk: Desk) -> None:
+    listen = "import socket,time;s=socket.create_server(('0.0.0.0',2376));time.sleep(600)"
+    desk.host.sh(f'systemd-run -q --unit=squatter python3 -c "{listen}"')
+    try:
+        _until(lambda: desk.host.sh("ss -Hltn sport = :2376"))
+        said = desk.init(code=1)
+        assert "port 2376 of the host is taken" in said
+        assert "python3" in said
+    finally:
+        desk.host.sh("systemctl stop squatter")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"debug": tru}', "line 1, column 11"),
+        ("\\357\\273\\277{}", "byte order mark"),
+        ("[]", "not a JSON object"),
+    ],
+)
+def test_a_broken_daemon_json_is_named(desk: Desk, content: str, words: str) -> None:
+    desk.host.sh(f"printf '{content}' >/etc/docker/daemon.json")
+    said = desk.init(code=1)
+    assert "/etc/docker/daemon.json on the host is broken" in said
+    assert words in said
+
+
+def test_a_host_set_up_by_the_insecure_recipe_is_reported_and_secured(desk: Desk) -> None:
+    desk.host.sh(
+        "cp /lib/systemd/system/docker.service /root/vendor.service;"
+        "sed -i 's|-H fd://|-H tcp://0.0.0.0:2376 -H unix:///var/run/docker.sock|' "
+        "/lib/systemd/system/docker.service; systemctl daemon-reload; systemctl restart docker.service"
+    )
+    try:
+        said = desk.init()
+        assert "OPEN ROOT PORT" in said
+        assert "ok  without a certificate" in said
+        assert "tcp://0.0.0.0:2376" not in desk.host.sh("cat /lib/systemd/system/docker.service")
+        reset = desk.devbox("host", "reset", "--yes")
+        assert "stays as it is" in reset
+        assert desk.host.sh("ss -Hltn sport = :2376") == ""
+    finally:
+        desk.host.sh("cp /root/vendor.service /lib/systemd/system/docker.service; rm /root/vendor.service")
+
+
+def test_addresses_and_tls_keys_of_daemon_json_move_to_the_drop_in_and_back(desk: Desk) -> None:
+    settings = {"hosts": ["unix:///var/run/other.sock", "tcp://127.0.0.1:2375"], "log-level": "warn"}
+    desk.host.sh(f"echo '{json.dumps(settings)}' >/etc/docker/daemon.json")
+    said = desk.init()
+    assert "OPEN ROOT PORT" in said
+    assert json.loads(desk.host.sh("cat /etc/docker/daemon.json")) == {"log-level": "warn"}
+    assert desk.host.sh("ss -Hltn sport = :2375") == ""
+    assert "unix:///var/run/other.sock" in desk.host.sh("systemctl cat docker.service")
+
+
+def test_the_tunnel_and_ssh_endpoints(desk: Desk) -> None:
+    config = "name: shop\nhost: init\ndocker: {endpoint: tls-tunnel}\n"
+    (desk.project / "devbox.yaml").write_text(config)
+    assert "ok  without a certificate" in desk.init()
+    assert desk.host.sh("ss -Hltn sport = :2376").split()[3] == "127.0.0.1:2376"
+    desk.devbox("host", "reset", "--yes")
+    (desk.project / "devbox.yaml").write_text(config.replace("tls-tunnel", "ssh"))
+    desk.host.sh("gpasswd -d dev docker", check=False)
+    assert "usermod -aG docker dev" in desk.init(code=1)
+    desk.host.sh("usermod -aG docker dev")
+    assert "ok  through SSH" in desk.init()
+    assert desk.host.sh("ss -Hltn sport = :2376") == ""
+    desk.host.sh("gpasswd -d dev docker; rm -f /etc/group- /etc/gshadow-", check=False)
+
+
+def _await_line(stream: object, words: str) -> None:
+    assert stream is not None
+    for line in stream:  # type: ignore[attr-defined]
+        if words in line:
+            return
+    raise AssertionError(f"it never said {words!r}")
+
+
+def _until(probe: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not probe():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
