@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from devbox.errors import HostError, ScriptFailed
 from devbox.host.model import DROP_IN_NAMES, Facts, Plan
 from devbox.ports.events import Emit, Event
-from devbox.ports.host import Finished, Host, Line, Privilege, Script, Stream
+from devbox.ports.host import Finished, Host, Line, Privilege, Progress, Script, Stream
 from devbox.rendering import templates_dir
 
 DEADLINE = 180
@@ -76,7 +76,7 @@ def run_lines(
 ) -> tuple[list[str], int]:
     """The script's standard output, and its exit code."""
     lines, code = [], 0
-    for progress in host.run(script):
+    for progress in _running(host, script):
         if isinstance(progress, Finished):
             code = progress.code
         elif progress.stream is Stream.OUT:
@@ -118,12 +118,22 @@ def _files(plan: Plan, facts: Facts) -> dict[str, bytes]:
 
 def _run(host: Host, script: Script, emit: Emit) -> Said:
     said = Said()
-    for progress in host.run(script):
+    for progress in _running(host, script):
         if isinstance(progress, Line):
             _hear(said, progress, emit)
         else:
             said.code = progress.code
     return said
+
+
+def _running(host: Host, script: Script) -> Iterator[Progress]:
+    """What the script says; whatever happens here (^C), it does not run on behind our back."""
+    running = host.run(script)
+    try:
+        yield from running
+    finally:
+        if close := getattr(running, "close", None):
+            close()
 
 
 def _hear(said: Said, line: Line, emit: Emit) -> None:

@@ -51,7 +51,7 @@ def make(facts: Facts, wish: Wish, server: ServerFiles | None) -> Plan:
         folders=folders,
         restart=restart,
         stop_socket=any(change.path.endswith(".socket") or ".socket.d/" in change.path for change in changes),
-        arguments=tuple(units.words(command)) if "$" not in command else (),
+        arguments=tuple(word for word in units.words(command) if "$" not in word),
         stopping=_stopping(facts) if restart else (),
         warnings=tuple(_warnings(facts, wish)),
     )

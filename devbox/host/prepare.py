@@ -86,7 +86,8 @@ def carry_out(room: Room, proposal: Proposal) -> Findings:
     if proposal.material is not None:
         material.keep(room.store, proposal.material)
     if plan.empty:
-        return proof.demand(room, proof.run(room, proposal))
+        found = [*proof.run(room, proposal), *proof.compare(proposal, proposal.facts)]
+        return proof.demand(room, found)
     identity = {"id": apply.new_id(), "owner": proposal.wish.owner}
     try:
         apply.apply(room.host, plan, proposal.facts, identity, room.emit)

@@ -136,6 +136,8 @@ def _clean(host: hosts.RehearsalHost) -> None:
         "systemctl disable -q --now devbox-rollback.timer 2>/dev/null;"
         "rm -rf /etc/docker/devbox /etc/docker/daemon.json /etc/systemd/system/docker.service.d"
         " /etc/systemd/system/devbox-rollback.* /var/lib/devbox /home/dev/devbox;"
-        "systemctl daemon-reload; systemctl reset-failed docker.service; systemctl restart docker.service",
+        "systemctl daemon-reload; systemctl reset-failed docker.service;"
+        # A dockerd with -H unix:// takes the socket unit's path away with it.
+        "systemctl stop docker.service docker.socket; systemctl start docker.socket docker.service",
         check=False,
     )

@@ -1,0 +1,176 @@
+"""The plan: decided from captured facts alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from devbox.config.model import Endpoint
+from devbox.errors import HostError
+from devbox.host import daemon, plan, undo, units
+from devbox.host.facts import parse
+from devbox.host.manifest import Manifest, Owned
+from devbox.host.model import CA, CERT, DROP_INS, KEY, MANIFEST, Facts, Plan, ServerFiles, Wish, digest
+from tests.host.captured import UNIT, VENDOR, bookworm, file_line
+
+WISH = Wish(names=("10.0.0.200",), authority="ours", owner="me@desk", host="box")
+SERVER = ServerFiles(b"ca", b"cert", b"key")
+OURS = f"{DROP_INS}/50-devbox.conf"
+
+
+def made(facts: Facts, wish: Wish = WISH) -> Plan:
+    return plan.make(facts, wish, SERVER)
+
+
+def new_text(found: Plan, path: str) -> str:
+    content = next(change.new for change in found.changes if change.path == path)
+    assert content is not None
+    return content.decode()
+
+
+def command(found: Plan, path: str = OURS) -> str:
+    return units.values([new_text(found, path)], "Service", "ExecStart")[-1]
+
+
+def test_the_vendors_command_is_kept_and_tls_is_added() -> None:
+    found = made(bookworm())
+    assert command(found) == (
+        "/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock $DOCKER_OPTS "
+        f"-H tcp://0.0.0.0:2376 --tlsverify --tlscacert={CA} --tlscert={CERT} --tlskey={KEY}"
+    )
+    assert found.restart
+    assert [change.path for change in found.changes] == [OURS, CA, CERT, KEY, MANIFEST]
+
+
+def test_an_ipv6_host_listens_on_both_families_and_a_tunnel_on_loopback_only() -> None:
+    assert "-H tcp://[::]:2376" in command(made(bookworm("address=eth0 2001:db8::1")))
+    tunnel = Wish(endpoint=Endpoint.TLS_TUNNEL, authority="ours", owner="me@desk")
+    assert "-H tcp://127.0.0.1:2376" in command(made(bookworm(), tunnel))
+
+
+def test_what_was_carried_out_leaves_nothing_to_do() -> None:
+    first = made(bookworm())
+    files = [
+        file_line(one.path, one.new.decode(), f"{one.mode:o}")
+        for one in first.changes
+        if one.new and one.path != KEY
+    ]
+    lines = [
+        *files,
+        f"secret=600 0:0 {digest(b'key')} {KEY}",
+        'listen=*:2376 users:(("dockerd",pid=700,fd=4))',
+    ]
+    after = bookworm(*lines, drop_ins=OURS)
+    assert plan.make(after, WISH, None).empty
+    assert made(after).empty
+
+
+def test_the_recipe_in_an_override_is_taken_out_with_the_override() -> None:
+    text = (
+        "[Service]\nExecStart=\n"
+        "ExecStart=/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock "
+        "$DOCKER_OPTS -H tcp://0.0.0.0:2376\n"
+    )
+    path = f"{DROP_INS}/override.conf"
+    facts = bookworm(file_line(path, text), drop_ins=path)
+    assert [one.address for one in daemon.open_addresses(facts)] == ["tcp://0.0.0.0:2376"]
+    found = made(facts)
+    assert next(change for change in found.changes if change.path == path).new is None
+    assert any("OPEN ROOT PORT" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "-H tcp://0.0.0.0:2375",
+        "--host=tcp://0.0.0.0:2375",
+        "--host tcp://0.0.0.0:2375",
+        "-Htcp://0.0.0.0:2375",
+        "-H=tcp://0.0.0.0:2375",
+        '-H "tcp://0.0.0.0:2375"',
+        "-H tcp://0.0.0.0:2375 --tls --tlscert=/a --tlskey=/b",
+        "-H tcp://0.0.0.0:2375 --tlsverify=false --tlscacert=/ca",
+        "-H tcp://0.0.0.0:2375 --tlsverify",
+    ],
+)
+def test_every_spelling_of_an_open_port_is_seen_and_removed(flags: str) -> None:
+    facts = bookworm(unit=UNIT.replace("-H fd://", f"-H unix:///var/run/docker.sock {flags}"))
+    assert daemon.open_addresses(facts)
+    found = made(facts)
+    assert "2375" not in new_text(found, VENDOR)
+    assert "2375" not in command(found)
+    assert "-H unix:///var/run/docker.sock" in command(found)
+
+
+def test_a_daemon_that_listened_on_tcp_only_keeps_a_local_address() -> None:
+    facts = bookworm(unit=UNIT.replace("-H fd://", "-H tcp://0.0.0.0:2375"))
+    assert "-H fd://" in command(made(facts))
+
+
+def test_a_tcp_socket_unit_is_secured_and_the_socket_restarted() -> None:
+    path = "/etc/systemd/system/docker.socket.d/tcp.conf"
+    facts = bookworm(file_line(path, "[Socket]\nListenStream=2375\n"), f"socket.DropInPaths={path}")
+    found = made(facts)
+    assert "2375" not in new_text(found, path)
+    assert found.stop_socket
+
+
+def test_tlsverify_in_daemon_json_without_a_ca_is_an_open_port() -> None:
+    settings = json.dumps({"hosts": ["tcp://0.0.0.0:2376"], "tlsverify": True, "debug": True})
+    found = made(bookworm(file_line("/etc/docker/daemon.json", settings)))
+    assert not found.refusals
+    assert json.loads(new_text(found, "/etc/docker/daemon.json")) == {"debug": True}
+
+
+def test_somebody_elses_mutual_tls_is_left_alone() -> None:
+    tls = "-H tcp://0.0.0.0:2376 --tlsverify --tlscacert=/root/ca.pem --tlscert=/c --tlskey=/k"
+    found = made(bookworm(unit=UNIT.replace("-H fd://", f"-H fd:// {tls}")))
+    assert "another certificate authority" in found.refusals[0].what
+    assert not found.changes
+
+
+@pytest.mark.parametrize(
+    ("line", "without", "words"),
+    [
+        ("", "dockerd=", "not installed"),
+        ("", "systemd=", "does not run systemd"),
+        ("shim=podman", "", "podman"),
+        ("shim=snap", "dockerd=", "snap"),
+        ("shim=rootless", "service.LoadState", "not run by a system service"),
+        ("", "root_now", "not root"),
+        ('listen=*:2376 users:(("nginx",pid=9,fd=4))', "", "port 2376 of the host is taken"),
+        ("pending.id=1\npending.owner=eve@lab", "", "eve@lab is preparing"),
+        ("root=other /home/dev/app", "", "not a folder"),
+        ("root=0 /srv/app", "", "belongs to another user"),
+    ],
+)
+def test_what_cannot_be_prepared_is_refused_with_words(line: str, without: str, words: str) -> None:
+    found = made(bookworm(*line.split("\n"), without=without))
+    assert words in found.refusals[0].what
+    assert found.refusals[0].next
+    assert not found.changes
+
+
+def test_an_answer_cut_short_is_no_fact() -> None:
+    with pytest.raises(HostError, match="incomplete"):
+        parse(["format=1", "user=dev"])
+
+
+def test_undo_restores_what_stood_there_first_and_keeps_open_ports_closed() -> None:
+    first = made(bookworm(file_line("/etc/docker/daemon.json", '{"hosts": ["unix:///a.sock"]}')))
+    manifest = next(change.new for change in first.changes if change.path == MANIFEST)
+    assert manifest is not None
+    after = bookworm(
+        file_line("/etc/docker/daemon.json", new_text(first, "/etc/docker/daemon.json")),
+        file_line(OURS, new_text(first, OURS)),
+        file_line(MANIFEST, manifest.decode(), "600"),
+        drop_ins=OURS,
+    )
+    back = undo.make(after, WISH)
+    assert new_text(back, "/etc/docker/daemon.json") == '{"hosts": ["unix:///a.sock"]}'
+    assert next(change for change in back.changes if change.path == OURS).new is None
+    kept = Manifest("ours", "me", 2376, (Owned(VENDOR, digest(UNIT.encode()), None, keep=True),))
+    closed = undo.make(bookworm(file_line(MANIFEST, kept.dump().decode())), WISH)
+    assert [change.path for change in closed.changes] == [MANIFEST]
+    assert closed.warnings
