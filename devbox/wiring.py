@@ -5,7 +5,7 @@ Everything is imported when it is asked for, so that a command pays only for wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,8 @@ def doctor_sections(config: Config, ask: Ask) -> Iterator[list[Section]]:
 
     init = f"devbox init {config.host}"
     roots = [mapping.remote for mapping in config.sync]
+    # A project may only sync: then the daemon is none of its links, unless `init` made it one.
+    wants_docker = bool(config.services) or not config.sync or Store(config.host).record() is not None
     with ExitStack() as stack:
         door = Door(lambda: open_host(config, ask))
         stack.callback(door.close)
@@ -69,12 +71,48 @@ def doctor_sections(config: Config, ask: Ask) -> Iterator[list[Section]]:
 
         yield [
             Section("ssh", Stage.SSH, lambda: checks(config.host, door)),
+            *(_daemon_sections(config, door.connection, stack) if wants_docker else []),
             Section(
                 "environment", Stage.CLIENT, lambda: local.checks(os.environ, Store(config.host).context)
             ),
             Section("folders", Stage.SYNC, lambda: remote.folders(door.connection(), roots, init)),
             *([Section("image", Stage.IMAGE, image)] if config.services else []),
         ]
+
+
+def _daemon_sections(config: Config, connection: Callable[[], Connection], stack: ExitStack) -> list[Section]:
+    """The host room's part of the chain: what the host says of itself, its TLS door, what is kept here."""
+    import time
+
+    from devbox.doctor.chain import Section
+    from devbox.errors import HostError
+    from devbox.host import checks, prepare, proof
+    from devbox.host.model import Wish
+    from devbox.host.room import Room
+    from devbox.host.store import Store
+    from devbox.ports.check import Stage
+    from devbox.ports.events import ignore
+
+    store, docker = Store(config.host), config.docker
+    wish = Wish(endpoint=docker.endpoint, port=docker.port, host=config.host)
+
+    def room() -> Room:
+        return Room(connection(), store, probe(), ignore, time.time)
+
+    def on_host() -> list[Check]:
+        return checks.on_host(prepare.read(room(), (), docker.endpoint), wish, time.time())
+
+    def from_here() -> list[Check]:
+        record = store.record()
+        if record is None:
+            step = f"devbox init {config.host}"
+            raise HostError("this host was not prepared from here", next_steps=[step])
+        door = stack.enter_context(proof.door(room(), wish, record.engine))
+        return checks.from_here(door, probe())
+
+    kept = Section("kept here", Stage.CLIENT, lambda: checks.client(store, time.time()))
+    tls = [Section("TLS", Stage.TLS, from_here), kept]
+    return [Section("dockerd", Stage.DAEMON, on_host), *(tls if docker.endpoint.value != "ssh" else [])]
 
 
 @contextmanager

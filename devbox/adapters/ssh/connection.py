@@ -72,11 +72,14 @@ class Connection:
         self.close()
 
     def round_trip(self) -> float:
-        """Seconds for one question and its answer on the open connection."""
+        """Seconds for one question and its answer on the open connection: the best of three."""
         with self._breaking(str(self._address)):
-            started = time.monotonic()
-            self._wire.global_request("keepalive@openssh.com", wait=True)
-            return time.monotonic() - started
+            times = []
+            for _ in range(3):
+                started = time.monotonic()
+                self._wire.global_request("keepalive@openssh.com", wait=True)
+                times.append(time.monotonic() - started)
+            return min(times)
 
     def close(self) -> None:
         """End everything that uses the connection."""
