@@ -1,0 +1,74 @@
+"""The whole chain on a real host: not prepared, prepared, and broken link by link."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rehearsal.hosts import RehearsalHost
+from tests.road.terminal import Terminal
+
+pytestmark = pytest.mark.host
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, rehearsal_host: RehearsalHost) -> Terminal:
+    return Terminal(home=tmp_path / "home", host=rehearsal_host.name, folder=tmp_path)
+
+
+@pytest.fixture
+def away(rehearsal_host: RehearsalHost) -> Iterator[str]:
+    """A folder on the host that is none."""
+    path = "/home/dev/in-the-way"
+    rehearsal_host.sh(f"touch {path}")
+    yield path
+    rehearsal_host.sh(f"rm -f {path}")
+
+
+def chain(terminal: Terminal, *words: str, code: int = 0) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(terminal.devbox("doctor", "--json", *words, code=code).stdout)
+    return {"broken": report["broken"], **{one["name"]: one for one in report["checks"]}}
+
+
+def test_before_and_after_init(terminal: Terminal) -> None:
+    found = chain(terminal, "--host", terminal.host, code=1)
+    assert found["broken"] == "TLS"
+    assert found["TLS"]["fix"] == f"devbox init {terminal.host}"
+    assert found["dockerd runs"]["verdict"] == "ok"
+    assert found["folders"]["verdict"] == "not reached"
+
+    terminal.devbox("init", terminal.host, "--yes")
+    found = chain(terminal)
+    for name in (
+        "with our certificate",
+        "without a certificate",
+        "with a foreign certificate",
+        "in plain HTTP",
+    ):
+        assert found[name]["verdict"] == "ok", found[name]
+    assert found["broken"] is None
+
+    with (terminal.folder / "devbox.yaml").open("a") as config:
+        config.write("services:\n  web: {command: run}\n")
+    found = chain(terminal, code=1)
+    assert found["broken"] == "app image"
+    assert found["app image"]["fix"] == "devbox build"
+
+
+def test_folders_of_a_project_that_only_syncs(terminal: Terminal, away: str) -> None:
+    text = f"name: shop\nhost: {terminal.host}\nsync:\n  - {{local: ., remote: {away}}}\n"
+    (terminal.folder / "devbox.yaml").write_text(text)
+    found = chain(terminal, code=1)
+    assert found["broken"] == f"folder {away}"
+    assert "not a folder" in found[f"folder {away}"]["evidence"]
+    assert "dockerd" not in found
+    (terminal.folder / "devbox.yaml").write_text(text.replace(away, "~/no/such/folder"))
+    missing = chain(terminal, code=1)["folder ~/no/such/folder"]
+    assert missing["evidence"] == "is missing"
+    assert "mkdir -p ~/no/such/folder" in missing["fix"]
+    (terminal.folder / "devbox.yaml").write_text(text.replace(away, "/usr/share/doc"))
+    assert "owned by root" in chain(terminal, code=1)["folder /usr/share/doc"]["evidence"]
