@@ -39,6 +39,7 @@ def config(server: Sshd, tmp_path: Path) -> Path:
     path = tmp_path / "ssh_config"
     stranger = tmp_path / "stranger"
     stranger.write_text("")
+    (tmp_path / "devbox.yaml").write_text(f"name: shop\nsync:\n  - {{local: ., remote: {tmp_path}}}\n")
     path.write_text(
         server.stanza("box")
         + server.stanza("refused", f"Port {free_port()}")
@@ -54,7 +55,16 @@ def checks(config: Path, *arguments: str, **environment: str) -> dict[str, dict[
 
 def test_links_of_ssh_hold(config: Path) -> None:
     found = checks(config, "--host", "box")
-    for name in ("name", "tcp", "host key", "login", "latency", "root", "environment"):
+    for name in (
+        "name",
+        "tcp",
+        "host key",
+        "login",
+        "latency",
+        "root",
+        "environment",
+        f"folder {config.parent}",
+    ):
         assert found[name]["verdict"] == "ok", found[name]
 
 
