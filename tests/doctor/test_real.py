@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.rehearsal.hosts import RehearsalHost
+from tests.rehearsal.hosts import RehearsalHost, Wish
 from tests.road.terminal import Terminal
 
 pytestmark = pytest.mark.host
@@ -34,7 +34,9 @@ def chain(terminal: Terminal, *words: str, code: int = 0) -> dict[str, Any]:
     return {"broken": report["broken"], **{one["name"]: one for one in report["checks"]}}
 
 
-def test_before_and_after_init(terminal: Terminal) -> None:
+def test_before_and_after_init(rehearsal_factory: Callable[[Wish], RehearsalHost], tmp_path: Path) -> None:
+    host = rehearsal_factory(Wish("doctor-chain", python_image=False))
+    terminal = Terminal(home=tmp_path / "home", host=host.name, folder=tmp_path)
     found = chain(terminal, "--host", terminal.host, code=1)
     assert found["broken"] == "TLS"
     assert found["TLS"]["fix"] == f"devbox init {terminal.host}"
@@ -57,6 +59,11 @@ def test_before_and_after_init(terminal: Terminal) -> None:
     found = chain(terminal, code=1)
     assert found["broken"] == "app image"
     assert found["app image"]["fix"] == "devbox build"
+
+    host.sh("systemctl stop docker.socket docker.service")
+    found = chain(terminal, code=1)
+    assert found["broken"] == "dockerd runs"
+    assert found["TLS"]["verdict"] == "not reached"
 
 
 def test_folders_of_a_project_that_only_syncs(terminal: Terminal, away: str) -> None:
