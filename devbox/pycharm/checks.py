@@ -13,13 +13,14 @@ from devbox.pycharm.store import Change, read
 from devbox.pycharm.xml import Malformed, parse
 
 _FIX = "devbox pycharm"
+_SILENT = "was not asked: the host or the image does not answer"
 
 
 def stale(changes: Iterable[Change], fix: str = _FIX) -> Iterator[tuple[str, Finding]]:
     """One finding per file."""
     for change in changes:
         if change.problem:
-            found = Finding(Verdict.FAILED, change.problem, f"mend {change.path}")
+            found = Finding(Verdict.FAILED, change.problem, f"mend or remove {change.path}, then {fix}")
         elif change.before != change.after:
             found = Finding(Verdict.FAILED, "missing" if change.before is None else "is not up to date", fix)
         elif change.kept:
@@ -39,12 +40,7 @@ def remembered(now: Answer, then: Answer) -> Iterator[tuple[str, Finding]]:
     }
     for name, (current, before) in pairs.items():
         if not current:
-            yield (
-                name,
-                Finding(
-                    Verdict.WARNING, "was not asked: the host or the image does not answer", "devbox doctor"
-                ),
-            )
+            yield name, Finding(Verdict.WARNING, _SILENT, "devbox doctor")
         elif before and current != before:
             yield name, Finding(Verdict.FAILED, f"was {_word(before)}, is {_word(current)}", _FIX)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from devbox.pycharm.xml import Node
 
@@ -41,6 +41,8 @@ class Kind:
     attributes: frozenset[tuple[str, str]] = frozenset()
     header: str = ""
     single: bool = False
+    only_new: frozenset[str] = frozenset()
+    """Containers that belong into a new file, and not beside the ones that a file has already."""
 
 
 def _project(
@@ -60,7 +62,7 @@ WEB_SERVERS = _project("webServers", "webServer")
 SSH_CONFIGS = _project("sshConfigs", "sshConfig")
 MISC = _project("misc", attributes=_component("project-jdk-name", "project-jdk-type", "version"))
 MODULES = _project("modules", "module")
-IML = _project("iml", "orderEntry", "excludeFolder", "option")
+IML = replace(_project("iml", "orderEntry", "excludeFolder", "option"), only_new=frozenset({"content"}))
 EXTERNAL = _project("externalDependencies", "plugin")
 REMOTE_MAPPINGS = _project("remote-mappings", "remote-mappings")
 RUN = Kind("run", frozenset({"configuration"}), single=True)

@@ -44,7 +44,7 @@ class Kept:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.path[-1].lstrip('@')}: {self.why}"
+        return f"{self.path[-1].lstrip('@')} {self.why}"
 
 
 @dataclass(slots=True)
@@ -54,6 +54,8 @@ class Merge:
     document: Document
     records: dict[Path, Record] = field(default_factory=dict)
     kept: list[Kept] = field(default_factory=list)
+    theirs: bool = False
+    """Whether the file was there before we wrote into it for the first time."""
     refused: str = ""
     """Why nothing of ours belongs into this file."""
 
@@ -98,6 +100,7 @@ def merge(
 ) -> Merge:
     """The file with our elements in it. `Malformed` when it cannot be read; then it is not touched."""
     state = Merge(parse(existing if existing is not None else empty(ours, kind)))
+    state.theirs = existing is not None
     if state.document.root.tag != ours.tag:
         state.refused = f"is a <{state.document.root.tag}>, not a <{ours.tag}>"
         return state
@@ -128,10 +131,10 @@ def _bring(state: Merge, wish: Wish, kind: Kind, force: bool) -> None:
     if wish.node is None:
         _bring_attribute(state, wish, force)
     elif state.at(wish.path[:-1]) is None:
-        return  # its container was taken out by the user, and that was said
+        return  # its container is not ours to make
     elif wish.owned:
         _bring_element(state, wish, force)
-    elif state.at(wish.path) is None:
+    elif state.at(wish.path) is None and not (wish.node.tag in kind.only_new and state.theirs):
         bare = tuple(pair for pair in wish.node.attributes if (wish.node.tag, pair[0]) not in kind.attributes)
         _insert(state, wish.path, Node(wish.node.tag, bare), "")
 

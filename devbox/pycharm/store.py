@@ -22,6 +22,7 @@ from devbox.pycharm.xml import Malformed, parse
 FORMAT = 1
 NEVER = "workspace.xml"
 _FOLDERS = (".idea", ".run")
+_DELETED = "was deleted since; left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,22 @@ class Change:
 def plan(folder: Path, wanted: Iterable[Wanted], last: Mapping[str, Ours], force: bool) -> list[Change]:
     """What writing these files would change; files of ours that nobody wants any more are taken back."""
     files = list(wanted)
-    changes = [_planned(folder, one, last.get(one.path, Ours()), force) for one in files]
+    changes = [
+        Change(folder / one.path, one.path, None, None, last[one.path], (Kept((one.path,), _DELETED),))
+        if not force and _deleted(folder, one.path, last)
+        else _planned(folder, one, last.get(one.path, Ours()), force)
+        for one in files
+    ]
     gone = {name: ours for name, ours in last.items() if name not in {one.path for one in files}}
     return [*changes, *plan_removal(folder, gone)]
+
+
+def _deleted(folder: Path, name: str, last: Mapping[str, Ours]) -> bool:
+    """Whether somebody deleted this file of ours: it alone is gone, not the whole folder with it."""
+    beside = [other for other in last if Path(other).parent == Path(name).parent]
+    return (
+        name in beside and not (folder / name).exists() and any((folder / other).exists() for other in beside)
+    )
 
 
 def _planned(folder: Path, wanted: Wanted, last: Ours, force: bool) -> Change:

@@ -156,7 +156,7 @@ def test_what_the_user_edited_in_ours_is_kept_until_forced() -> None:
     now = next(one for one in render.project(moved) if one.path == ours.path)
     kept = merge(edited, now.root, now.kind, same.records)
     assert kept.document.to_bytes() == edited
-    assert [str(one) for one in kept.kept] == ["paths[shop@10.0.0.200]: was edited since"]
+    assert [str(one) for one in kept.kept] == ["paths[shop@10.0.0.200] was edited since"]
     forced = merge(edited, now.root, now.kind, kept.records, force=True)
     assert b"/home/dev/elsewhere" in forced.document.body
 
@@ -210,3 +210,23 @@ def test_order_and_white_space_of_attributes_are_not_an_edit() -> None:
     again = merge(shuffled, ours.root, ours.kind, state.records)
     assert again.document.to_bytes() == shuffled
     assert again.kept == []
+
+
+def test_a_module_with_its_own_roots_gets_no_second_one() -> None:
+    content = '<content url="file://$MODULE_DIR$/src" />'
+    entry = '<orderEntry type="inheritedJdk" />'
+    data = (
+        f'<module type="PYTHON_MODULE" version="4"><component name="NewModuleRootManager">{content}{entry}'
+        "</component></module>"
+    ).encode()
+    ours = wanted(".idea/shop.iml")
+    state = merge(data, ours.root, ours.kind, {})
+    manager = state.document.root.children[0]
+    assert [node.get("url") for node in manager.children if node.tag == "content"] == [
+        "file://$MODULE_DIR$/src"
+    ]
+    assert [node.get("type") for node in manager.children if node.tag == "orderEntry"] == [
+        "inheritedJdk",
+        "sourceFolder",
+    ]
+    assert taken_back(state.document.to_bytes(), state) == data

@@ -55,7 +55,7 @@ def test_without_the_memory_equal_files_stay_and_different_ones_are_kept(tmp_pat
     path.write_bytes(path.read_bytes().replace(b"/home/dev", b"/home/other"))
     changes = {one.name: one for one in store.plan(tmp_path, WANTED, {}, False)}
     assert {change.verb for change in changes.values()} == {"unchanged"}
-    assert [str(one) for one in changes[DEPLOYMENT].kept] == ["paths[shop@10.0.0.200]: was there already"]
+    assert [str(one) for one in changes[DEPLOYMENT].kept] == ["paths[shop@10.0.0.200] was there already"]
 
 
 def test_a_file_that_changes_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
@@ -98,11 +98,18 @@ def test_what_nobody_wants_any_more_is_taken_back(tmp_path: Path) -> None:
     }
 
 
-def test_a_deleted_file_comes_back(tmp_path: Path) -> None:
+def test_a_deleted_file_stays_deleted_until_forced_and_a_deleted_folder_comes_back(tmp_path: Path) -> None:
     memory = Memory(tmp_path / "memory.json")
     write_all(tmp_path, memory)
     first = contents(tmp_path / ".idea")
     (tmp_path / DEPLOYMENT).unlink()
+    write_all(tmp_path, memory)
+    assert not (tmp_path / DEPLOYMENT).exists()
+    for change in store.plan(tmp_path, WANTED, memory.of(tmp_path), True):
+        store.apply(change)
+    assert contents(tmp_path / ".idea") == first
+    for path in (tmp_path / ".idea").iterdir():
+        path.unlink()
     write_all(tmp_path, memory)
     assert contents(tmp_path / ".idea") == first
 
