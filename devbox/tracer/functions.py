@@ -113,14 +113,16 @@ def _plain(function: Callable[..., Any], site: _Site) -> Callable[..., Any]:
         span = recorder.ids()
         cell = [trace, span, None, state]
         token = _set(cell)
+        end = 0
         start = _now()
         try:
             return function(*args, **kwargs)
         except BaseException as error:
+            end = _now()  # keeping the stack takes a while, and is not the function's doing
             failed(cell, error)
             raise
         finally:
-            end = _now()
+            end = end or _now()
             _reset(token)
             if cell[2] is None:
                 ring = spool.ring
@@ -145,6 +147,7 @@ def _coroutine(function: Callable[..., Any], site: _Site) -> Callable[..., Any]:
         try:
             return await function(*args, **kwargs)
         except BaseException as error:
+            running.stop = _now()
             failed(running.cell, error)
             raise
         finally:
@@ -166,7 +169,7 @@ def _leave(token: Any) -> None:
 class _Steps:
     """The span of something that runs in steps."""
 
-    __slots__ = ("above", "cell", "site", "start")
+    __slots__ = ("above", "cell", "site", "start", "stop")
 
     def __init__(self, site: _Site) -> None:
         if site.spool is not RECORDER.spool:
@@ -174,10 +177,11 @@ class _Steps:
         trace, self.above, _, state = parent_cell()
         self.site = site
         self.cell: list[Any] = [trace, RECORDER.ids(), None, state]
+        self.stop = 0
         self.start = _now()
 
     def end(self) -> None:
-        store(self.cell, self.site.head, self.above, self.start, _now())
+        store(self.cell, self.site.head, self.above, self.start, self.stop or _now())
 
 
 def _generator(function: Callable[..., Any], site: _Site) -> Callable[..., Any]:

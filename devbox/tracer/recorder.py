@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from itertools import count
 
 from .encode import dumps
-from .layout import INTERNAL, KIND_SHIFT, SITE_SHIFT, TYPE_SPAN
+from .layout import KIND_SHIFT, SITE_SHIFT, TYPE_SPAN
 from .spool import DEFAULT_LIMIT, Spool
 
 TYPE_CHECKING = False
@@ -44,13 +44,14 @@ def _trace_ids() -> Iterator[tuple[bytes]]:
 class Recorder:
     """One per process. `spool` is None while recording is off: then nothing costs more than that check."""
 
-    __slots__ = ("_lock_traces", "_names", "ids", "root", "service", "spool", "traces")
+    __slots__ = ("_names", "ids", "places", "root", "service", "spool", "traces")
 
     def __init__(self) -> None:
         self.spool: Spool | None = None
         self.service = ""
         self.root: Cell | None = None
         self._names: dict[tuple[Any, ...], int] = {}
+        self.places: dict[tuple[int, int, str, int], tuple[int, Any]] = {}
         self.renew_ids()
 
     def renew_ids(self) -> None:
@@ -80,10 +81,6 @@ class Recorder:
             found = self._names[key] = TYPE_SPAN | kind << KIND_SHIFT | number << SITE_SHIFT
         return found
 
-    def crowded(self) -> bool:
-        """Whether new names must no longer become sites."""
-        return len(self._names) >= MOST_NAMES
-
     def start(self, service: str, folder: str, limit: int, extra: dict[str, Any]) -> None:
         """Begin to record. A second call with another service or folder starts a new spool."""
         if self.spool is not None:
@@ -98,6 +95,7 @@ class Recorder:
         }
         self.service = service
         self._names.clear()
+        self.places.clear()
         self.spool = Spool(folder, resource, limit)
 
     def stop(self) -> None:
@@ -106,6 +104,7 @@ class Recorder:
             self.spool.close()
         self.spool = None
         self._names.clear()
+        self.places.clear()
 
     def after_fork(self) -> None:
         """A child is a process of its own: own spool, own ids; it continues the trace that it was forked
@@ -165,14 +164,3 @@ def parent_cell() -> Cell:
     if cell is None:
         cell = RECORDER.root or [RECORDER.new_trace(), 0, None, ""]
     return cell
-
-
-def place(depth: int) -> tuple[str, str, int]:
-    """Function, file and line of the caller `depth` frames up."""
-    frame = sys._getframe(depth + 1)
-    code = frame.f_code
-    function = getattr(code, "co_qualname", code.co_name)
-    return f"{frame.f_globals.get('__name__', '')}.{function}", code.co_filename, frame.f_lineno
-
-
-PLAIN = TYPE_SPAN | INTERNAL << KIND_SHIFT

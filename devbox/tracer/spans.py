@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from .encode import cut, dumps
 from .layout import ERROR, HAS_TEXT, INTERNAL, OK, REMOTE_PARENT, STATUS_SHIFT, UNSET
-from .recorder import CURRENT, RECORDER, parent_cell, place
+from .recorder import CURRENT, MOST_NAMES, RECORDER, parent_cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 LONGEST_STACK = 8192
 _now = time.perf_counter_ns
+_frame = sys._getframe
 _SEEN = "__devbox_traced__"
 
 
@@ -152,8 +154,7 @@ def span(
     Child of the active span, unless `parent` says otherwise: what `extract` found (an empty one begins a new
     trace and its baggage holds inside), or another span's `context`.
     """
-    spool = RECORDER.spool
-    if spool is None:
+    if RECORDER.spool is None:
         return _quiet(parent)
     added: dict[str, Any] | None = None
     if attributes or more:
@@ -165,7 +166,12 @@ def span(
                 more[key] = cut(value)
         added = {"a": more}
     above = parent_cell() if parent is None else parent.as_cell()
-    head, added = _head(name, kind, added)
+    frame = _frame(1)
+    spot = id(frame.f_code), frame.f_lasti, name, kind
+    head, _ = RECORDER.places.get(spot) or _new_place(frame, name, kind)
+    if not head:
+        head = RECORDER.site("(many names)", kind, "", "", 0)
+        added = {"n": name} if added is None else {**added, "n": name}
     if parent is not None and parent.remote:
         head |= REMOTE_PARENT
     made = Span([above[0], RECORDER.ids(), added, above[3]], head, above[1])
@@ -176,13 +182,18 @@ def span(
     return made
 
 
-def _head(name: str, kind: int, added: dict[str, Any] | None) -> tuple[int, dict[str, Any] | None]:
-    function, file, line = place(2)
-    if RECORDER.crowded():
-        added = added or {}
-        added["n"], name = name, "(many names)"
-        function, file, line = "", "", 0
-    return RECORDER.site(name, kind, function, file, line), added
+def _new_place(frame: Any, name: str, kind: int) -> tuple[int, Any]:
+    """The head of spans begun at this place, remembered for the next time; head 0 when there are too
+    many names.
+    """
+    code = frame.f_code
+    if len(RECORDER.places) >= MOST_NAMES:
+        return 0, code
+    function = f"{frame.f_globals.get('__name__', '')}.{getattr(code, 'co_qualname', code.co_name)}"
+    head = RECORDER.site(name, kind, function, code.co_filename, frame.f_lineno)
+    # The code is kept beside it: as long as it lives, no other code can have its id.
+    found = RECORDER.places[id(code), frame.f_lasti, name, kind] = head, code
+    return found
 
 
 def _quiet(parent: SpanContext | None) -> Span:
@@ -222,15 +233,35 @@ def failed(cell: Cell, error: BaseException) -> None:
     if getattr(error, _SEEN, False):
         added.setdefault("a", {})["exception.type"] = named
         return
-    import traceback
-
-    stack = "".join(traceback.format_exception(kind, error, error.__traceback__))[-LONGEST_STACK:]
-    details = {"exception.type": named, "exception.message": cut(_text(error)), "exception.stacktrace": stack}
+    details = {
+        "exception.type": named,
+        "exception.message": cut(_text(error)),
+        "exception.stacktrace": _stack(error)[-LONGEST_STACK:],
+    }
     added.setdefault("e", []).append(["exception", _now(), details])
     try:
         setattr(error, _SEEN, True)
     except AttributeError:  # an exception with slots: its stack will be kept again further up
         return
+
+
+def _stack(error: BaseException) -> str:
+    """As Python prints it, without the source lines: reading them, or importing `traceback`, takes
+    milliseconds.
+    """
+    parts: list[str] = []
+    shown: BaseException | None = error
+    while shown is not None and len(parts) < 4:
+        lines = ["Traceback (most recent call last):"]
+        step = shown.__traceback__
+        while step is not None:
+            code = step.tb_frame.f_code
+            lines.append(f'  File "{code.co_filename}", line {step.tb_lineno}, in {code.co_name}')
+            step = step.tb_next
+        lines.append(f"{type(shown).__qualname__}: {_text(shown)}")
+        parts.append("\n".join(lines))
+        shown = shown.__cause__ or (None if shown.__suppress_context__ else shown.__context__)
+    return "\n\nwhile or because of it:\n\n".join(reversed(parts))
 
 
 def _text(error: BaseException) -> str:

@@ -96,7 +96,11 @@ def test_an_exception_passes_and_is_kept_with_its_stack_once(reader: Reader) -> 
     )
     assert inner.attributes["seen"] is True
     assert inner.events[0].attributes["exception.type"] == "LookupError"
-    assert 'raise LookupError("not there")' in inner.events[0].attributes["exception.stacktrace"]
+    stack = inner.events[0].attributes["exception.stacktrace"].splitlines()
+    assert stack[0] == "Traceback (most recent call last):"
+    assert stack[-2].startswith(f'  File "{__file__}", line ')
+    assert stack[-2].endswith(", in fails")
+    assert stack[-1] == "LookupError: not there"
     assert (outer.status, outer.events) == ("error", [])
     assert inner.parent_id == outer.span_id
 
