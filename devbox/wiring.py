@@ -10,18 +10,24 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from devbox.adapters.docker.daemon import DockerDaemon
     from devbox.adapters.ssh.connection import Connection
-    from devbox.config.model import Config
+    from devbox.config.model import Config, Mapped
     from devbox.doctor.chain import Section
     from devbox.ports.ask import Ask
     from devbox.ports.check import Check
     from devbox.ports.daemon import Endpoint
+    from devbox.ports.events import Emit
     from devbox.ports.host import HostAddress
     from devbox.ports.probe import Probe
     from devbox.ports.traces import SpoolSource
+    from devbox.ports.tree import Tree
+    from devbox.ports.watcher import Watcher
+    from devbox.sync.rounds import Place
+    from devbox.sync.session import Session
 
 
 def open_host(host: Config | str, ask: Ask | None = None) -> Connection:
@@ -163,3 +169,92 @@ def host_spools(host: Connection, config: Config) -> SpoolSource:
     from devbox.adapters.spools import HostSpools
 
     return HostSpools(host, config.spools)
+
+
+def sync_state(config: Config) -> Path:
+    """Where the project's sync keeps index, lock and control socket."""
+    from devbox.config.paths import project_state_dir
+
+    return project_state_dir(config.root, config.host)
+
+
+@contextmanager
+def sync_sessions(
+    config: Config, emit: Emit, ask: Ask | None = None, host: Connection | None = None
+) -> Iterator[list[Session]]:
+    """A sync session per mapping; they share one connection, which is opened when it is first needed."""
+    from devbox.sync.session import Session
+
+    with ExitStack() as stack:
+        trees = stack.enter_context(_Trees(config, ask, host))
+        sessions = []
+        for mapping in config.sync:
+            place = _place(config, mapping)
+            sessions.append(Session(place, trees.opener(mapping), emit))
+            stack.callback(sessions[-1].close)
+        yield sessions
+
+
+def watch(place: Place, covers: Callable[[bytes, bool], bool]) -> Watcher:
+    """What notices changes of a local tree on this system."""
+    import sys
+
+    from devbox.errors import DevboxError
+
+    if sys.platform != "linux":
+        raise DevboxError("watching works on Linux only so far", next_steps=["devbox sync   (once)"])
+    from devbox.adapters.inotify import Inotify
+
+    return Inotify(place.root, covers)
+
+
+def _place(config: Config, mapping: Mapped) -> Place:
+    import os
+    from pathlib import Path
+
+    from devbox.config.paths import slug
+    from devbox.sync.rounds import Place
+
+    root = os.path.realpath(os.path.join(os.fsencode(config.root), os.fsencode(mapping.local)))
+    state = sync_state(config) / "sync" / slug(f"{Path(mapping.local).as_posix()}={mapping.remote}")[:100]
+    in_place = frozenset(os.fsencode(path) for path in mapping.in_place)
+    return Place(root, mapping.remote, config.host, state, mapping.ignore, in_place)
+
+
+class _Trees:
+    """Opens remote trees over one connection, and connects anew when that one broke."""
+
+    def __init__(self, config: Config, ask: Ask | None, host: Connection | None) -> None:
+        import threading
+
+        self._config, self._ask, self._given = config, ask, host
+        self._own: Connection | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> _Trees:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._own:
+            self._own.close()
+
+    def opener(self, mapping: Mapped) -> Callable[[], Tree]:
+        """What opens the tree of that mapping."""
+        from devbox.adapters.sftp.over import OverSsh
+        from devbox.adapters.sftp.tree import SftpTree
+
+        def opened() -> Tree:
+            channel = OverSsh(self._connection().open_sftp_channel())
+            return SftpTree(channel, mapping.remote, self._config.host)
+
+        return opened
+
+    def _connection(self) -> Connection:
+        with self._lock:
+            if self._given and self._given.alive:
+                return self._given
+            if self._own is None or not self._own.alive:
+                if self._own:
+                    self._own.close()
+                self._own = open_host(self._config, self._ask)
+            return self._own

@@ -20,6 +20,7 @@ from devbox.ports.tree import (
     Remove,
     RemoveDirectory,
     Result,
+    Sent,
     Tree,
 )
 from devbox.sync import plan as planning
@@ -58,6 +59,8 @@ class Rounds:
     """Whether the user said yes to a mass of deletes."""
     parked: int = 0
     """Deletes that wait for that yes."""
+    sent: Sent = lambda count: None
+    """Told of content bytes as they leave."""
     started_ns: int = 0
     """When the round began to look."""
 
@@ -126,7 +129,7 @@ class Rounds:
     def _carry_out(self, tree: Tree, view: View, plan: Plan, report: Report) -> set[bytes]:
         doubtful, clashes, batch = set[bytes](), list[Outcome](), list[Outcome]()
         try:
-            for outcome in tree.apply(plan.waves, _Count(report)):
+            for outcome in tree.apply(plan.waves, _Count(report, self.sent)):
                 if outcome.result is Result.CONFLICT:
                     clashes.append(outcome)
                     continue
@@ -279,24 +282,27 @@ class Rounds:
     def _say(self, outcome: Outcome, plan: Plan) -> None:
         operation = outcome.operation
         shown, result = printable(operation.path), outcome.result
-        data: dict[str, object] = {"path": shown, "result": result.value, "operation": _verb(operation)}
+        data: dict[str, object] = {"path": shown, "result": result.value, "operation": verb(operation)}
         if outcome.result is Result.FAILED:
             data["why"] = outcome.why
             self.emit(Event("sync.problem", f"problem: {shown}: {outcome.why}", data))
         elif outcome.result is Result.DONE:
             data["reason"] = plan.reasons.get(operation.path, "")
-            self.emit(Event("sync.applied", f"{_verb(operation)} {shown}", data))
+            self.emit(Event("sync.applied", f"{verb(operation)} {shown}", data))
 
 
 @dataclass(slots=True)
 class _Count:
     report: Report
+    also: Sent
 
     def __call__(self, count: int) -> None:
         self.report.sent += count
+        self.also(count)
 
 
-def _verb(operation: Operation) -> str:
+def verb(operation: Operation) -> str:
+    """The operation in one word."""
     names: Mapping[str, str] = {
         "Put": "put",
         "PutLink": "link",

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from devbox.errors import ConnectionLost, HostError, HostUnreachable, SyncHalted
+from devbox.errors import ConnectionLost, DevboxError, HostError, HostUnreachable, SyncHalted
 from devbox.ports.events import Emit, Event
 from devbox.ports.tree import Put, RootFacts, Tree
 from devbox.ports.watcher import Changes, Watcher
@@ -30,8 +30,9 @@ _IDLE = 5.0
 
 @dataclass(slots=True)
 class Flush:
-    """Someone waits until everything saved before now is there."""
+    """Someone waits until everything saved before now is there, and `action` was done after it."""
 
+    action: Callable[[], object] | None = None
     done: threading.Event = field(default_factory=threading.Event)
     report: dict[str, object] = field(default_factory=dict)
 
@@ -66,6 +67,7 @@ class Session:
     def run_once(self) -> Report:
         """Bring the host up to date. A link that breaks is mended and the rest follows."""
         start, report = time.monotonic(), Report()
+        self.rounds.parked = 0
         for attempt in range(_PATIENCE):
             try:
                 self._catch_up(self._open(), report)
@@ -108,6 +110,24 @@ class Session:
         finally:
             self._take_local = frozenset()
 
+    def take_remote(self, path: bytes) -> int:
+        """Resolve conflicts at `path` and below it in favour of the host: its files come home. How many."""
+        waiting = self._index.conflicts()
+        taken = [one for one in waiting if not path or one == path or one.startswith(path + b"/")]
+        for one in taken:
+            self.pull(one, force=True)
+        if not taken:
+            self.pull(path, force=True)
+        return max(len(taken), 1)
+
+    def confirm_deletes(self) -> Report:
+        """Do the deletes that waited for a yes, and everything else."""
+        self.rounds.confirmed, self.rounds.parked = True, 0
+        try:
+            return self.run_once()
+        finally:
+            self.rounds.confirmed = False
+
     def pull(self, path: bytes, force: bool = False) -> int:
         """Bring one file of the host home; `force`: even over a local file that the host never had."""
         from devbox.sync.pull import pull
@@ -124,14 +144,23 @@ class Session:
         finally:
             self._watcher.close()
 
-    def flush(self) -> Flush:
+    def flush(self, action: Callable[[], object] | None = None) -> Flush:
         """From any thread: ask for everything saved up to now; `done` is set when it is there."""
-        request = Flush()
+        request = Flush(action)
         with self._lock:
             self._flushes.append(request)
         if self._watcher:
             self._watcher.wake()
         return request
+
+    def wake(self) -> None:
+        """From any thread: look at `stop` now."""
+        if self._watcher:
+            self._watcher.wake()
+
+    def skipped(self) -> dict[str, str]:
+        """What is never sent, and why: sockets, devices, links out of the tree."""
+        return {printable(path): why for path, why in self.rounds.skipped.items()}
 
     def status(self) -> dict[str, object]:
         """For the status line and `--status`; from any thread."""
@@ -166,7 +195,16 @@ class Session:
             self._offline(lost)
             self._online(stop)
         for request in flushes:
+            self._answer(request)
+
+    def _answer(self, request: Flush) -> None:
+        try:
+            if request.action:
+                request.action()
             request.report = self.status()
+        except DevboxError as error:
+            request.report = {**self.status(), "error": error.as_data()}
+        finally:
             request.done.set()
 
     def _follow(self, paths: Iterable[bytes], subtrees: Iterable[bytes], quiet: bool) -> None:

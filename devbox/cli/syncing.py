@@ -1,0 +1,70 @@
+"""What `devbox sync` says at its end, and how a watching process is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from devbox.cli.console import Console, human_size, human_time
+from devbox.errors import EXIT_SYNC
+
+if TYPE_CHECKING:
+    from devbox.config.model import Config
+
+
+def show_status(console: Console, config: Config) -> None:
+    """Ask the watching process; exit code 4 when something waits for a person."""
+    from devbox import wiring
+    from devbox.sync import control
+
+    answer = control.ask(wiring.sync_state(config), "status", timeout=10)
+    if answer is None:
+        console.result("nobody watches   (devbox sync --watch)", {"watching": False})
+        return
+    lines = [line for one in answer["sessions"] for line in _status_lines(one)]
+    console.result("\n".join(lines), {"watching": True, **answer})
+    if any(one["conflicts"] or one["parked"] for one in answer["sessions"]):
+        raise typer.Exit(EXIT_SYNC)
+
+
+def _status_lines(one: dict[str, Any]) -> list[str]:
+    rtt = human_time(one["rtt"]) if one["rtt"] else "?"
+    last = one["last"] or "-"
+    lines = [f"{one['state']}: {one['saves']} changes sent, last {last}; {one['lane']}, RTT {rtt}"]
+    return lines + _left_lines(one)
+
+
+def _left_lines(one: dict[str, Any]) -> list[str]:
+    conflicts, parked = one["conflicts"], one.get("deletes_parked", one.get("parked", 0))
+    lines = [f"  conflict: {path}: {why}" for path, why in conflicts.items()]
+    lines += [f"  problem: {path}: {why}" for path, why in one.get("problems", {}).items()]
+    if conflicts:
+        lines.append("  next: devbox sync --take local|remote PATH")
+    if parked:
+        lines.append(f"  {parked} deletes wait for a yes; next: devbox sync --confirm-deletes")
+    return lines
+
+
+def leave(console: Console, reports: Sequence[dict[str, Any]], word: str) -> None:
+    """Say how it ended; exit code 4 when something is left for a person to decide."""
+    lines, left = [], False
+    for one in reports:
+        lines += [_done_line(one, word), *_left_lines(one)]
+        waits = one.get("deletes_parked", one.get("parked", 0))
+        left = left or bool(one["conflicts"] or one.get("problems") or waits)
+    console.finish("sync.done", "\n".join(lines), {"mappings": list(reports)})
+    if left:
+        raise typer.Exit(EXIT_SYNC)
+
+
+def _done_line(one: dict[str, Any], word: str) -> str:
+    if "put" not in one:
+        return f"{word}: the watching process is {one['state']}"
+    line = (
+        f"{word} {one['mapping']}: {one['put']} sent ({human_size(one['bytes'])}), {one['removed']} deleted,"
+        f" {one['moved']} renamed, {one['adopted']} adopted; {one['files']} files in step,"
+        f" {human_time(one['seconds'])}"
+    )
+    return line + "".join(f"\n  left out: {path}: {why}" for path, why in one["skipped"].items())
