@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.rehearsal.places import RUN, SOCKET, STATE, BenchError, as_root, call, lock
+from tests.rehearsal.places import RUN, SOCKET, STATE, BenchError, as_root, call, exists, lock
 
 _PID = RUN / "dockerd.pid"
 _EXEC = RUN / "docker"
@@ -22,7 +22,7 @@ def docker(*words: str, stdin: bytes | None = None, check: bool = True) -> subpr
 
 def client() -> list[str]:
     """The words that reach the outer daemon: ours when it runs, else the machine's."""
-    return as_root(["docker", "-H", f"unix://{SOCKET}"]) if SOCKET.exists() else ["docker"]
+    return as_root(["docker", "-H", f"unix://{SOCKET}"]) if exists(SOCKET) else ["docker"]
 
 
 def answers(words: list[str]) -> bool:
@@ -40,7 +40,7 @@ def start() -> str:
     if not shutil.which("docker"):
         raise BenchError("docker is not installed: apt-get install docker.io")
     with lock("daemon"):
-        if SOCKET.exists() and answers(client()):
+        if exists(SOCKET) and answers(client()):
             return f"our dockerd answers on {SOCKET}"
         _sweep()
         if answers(["docker"]):
@@ -57,21 +57,21 @@ def status() -> tuple[bool, str]:
     if not answers(words):
         return False, "no daemon answers"
     version = call([*words, "version", "--format", "{{.Server.Version}}"]).stdout.strip()
-    whose = f"our own, pid {ours()}, on {SOCKET}" if SOCKET.exists() else "the machine's"
+    whose = f"our own, pid {ours()}, on {SOCKET}" if exists(SOCKET) else "the machine's"
     return True, f"Docker {version} answers ({whose})"
 
 
 def _launch() -> None:
     if not shutil.which("dockerd"):
         raise BenchError("dockerd is not installed: apt-get install docker.io")
-    call(as_root(["mkdir", "-p", str(STATE), str(RUN)]))
+    call(as_root(["install", "-d", "-m", "755", str(STATE), str(RUN)]))
     words = ["dockerd", "--data-root", str(STATE / "docker"), "--exec-root", str(_EXEC)]
     words += ["--pidfile", str(_PID), "-H", f"unix://{SOCKET}", "--group", "root"]
     # A session of its own with no file of ours: it outlives the shell that asked, until `daemon stop`.
     line = f"cd /; exec setsid {shlex.join(words)} </dev/null >{shlex.quote(str(_LOG))} 2>&1 &"
     call(as_root(["sh", "-c", line]))
     for attempt in range(300):
-        if SOCKET.exists() and answers(client()):
+        if exists(SOCKET) and answers(client()):
             return
         if attempt > 20 and ours() is None:
             break
@@ -101,9 +101,9 @@ def _sweep() -> None:
         pid = owner(pid_file, program)
         if pid is not None:
             end(pid)
-        if pid_file.exists():
+        if exists(pid_file):
             call(as_root(["rm", "-f", str(pid_file)]))
-    if SOCKET.exists():
+    if exists(SOCKET):
         call(as_root(["rm", "-f", str(SOCKET)]))
 
 

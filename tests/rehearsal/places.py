@@ -58,6 +58,14 @@ def as_root(words: Sequence[str]) -> list[str]:
     return ["sudo", "-n", *words]
 
 
+def exists(path: Path) -> bool:
+    """Whether a file of root's is there; asked as root where its folder is closed to us."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return call(as_root(["test", "-e", str(path)]), check=False).returncode == 0
+
+
 @contextmanager
 def lock(name: str) -> Iterator[None]:
     """Only one process at a time does `name` (allocating addresses, building an image, starting dockerd)."""
