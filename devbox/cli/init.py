@@ -25,6 +25,7 @@ def init(
     host: str = typer.Argument("", metavar="[[USER@]HOST]", help=_HOST),
     yes: bool = typer.Option(False, "--yes", "-y", help="Apply the plan without asking."),
     only_plan: bool = typer.Option(False, "--plan", help="Show the plan, change nothing."),
+    install: bool = typer.Option(False, "--install", help="Install Docker on the host where it is missing."),
     accept: str = typer.Option("", "--accept-host-key", metavar="SHA256:…", help=_ACCEPT),
 ) -> None:
     """Prepare a host: Docker over mutual TLS, remote folders, Docker context; proved and undoable."""
@@ -35,7 +36,7 @@ def init(
             _show(run, session)
             return
         with session.store.lock():
-            _prepare(run, session, yes)
+            _prepare(run, session, yes, install)
     _write_config(run, config)
 
 
@@ -67,11 +68,27 @@ def _show(run: Options, session: Session) -> None:
     run.console.result(show.text(proposal.plan, proposal.facts), data)
 
 
-def _prepare(run: Options, session: Session, yes: bool) -> None:
+def _install(run: Options, session: Session, yes: bool) -> None:
+    """Docker itself, where it is missing: a decision of its own, asked for before everything else."""
+    from devbox.host import apply
+
+    host = session.config.host
+    run.console.confirm(
+        f"Install Docker on {host} from its distribution's packages?",
+        assume_yes=yes,
+        otherwise=f"devbox init {host} --install --yes",
+    )
+    apply.install(session.host, run.console.event)
+
+
+def _prepare(run: Options, session: Session, yes: bool, install: bool) -> None:
     from devbox.host import show
     from devbox.host.prepare import carry_out
 
     proposal = session.propose()
+    if install and not proposal.facts.dockerd:
+        _install(run, session, yes)
+        proposal = session.propose()
     found, plan = proposal.facts, proposal.plan
     run.console.say(f"{session.config.host}: {found.distribution}, {found.dockerd_version or 'no Docker'}")
     if plan.refusals:

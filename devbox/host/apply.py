@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from devbox.errors import HostError, ScriptFailed
-from devbox.host.model import DROP_IN_NAMES, Facts, Plan
+from devbox.host.model import CA, CERT, DROP_IN_NAMES, KEY, Facts, Plan
 from devbox.ports.events import Emit, Event
 from devbox.ports.host import Finished, Host, Line, Privilege, Progress, Script, Stream
 from devbox.rendering import templates_dir
@@ -46,7 +46,7 @@ def apply(host: Host, plan: Plan, facts: Facts, identity: Mapping[str, str], emi
         "patience": str(PATIENCE),
         "restart": "yes" if plan.restart else "no",
         "stop_socket": "yes" if plan.stop_socket else "no",
-        "arguments": shlex.join(word.strip("\"'") for word in plan.arguments),
+        "arguments": _arguments(plan),
     }
     files = _files(plan, facts)
     files["transaction.sh"] = _text().encode()
@@ -55,6 +55,19 @@ def apply(host: Host, plan: Plan, facts: Facts, identity: Mapping[str, str], emi
     if said.values.get("result") != "applied":
         raise _failed(host, said)
     return said
+
+
+def install(host: Host, emit: Emit) -> None:
+    """Install Docker from the distribution's packages; an installed one is left alone."""
+    text = (templates_dir() / "host" / "install.sh").read_text(encoding="utf-8")
+    said = _run(host, Script(text, privilege=Privilege.ROOT), emit)
+    if said.code:
+        raise ScriptFailed(
+            said.values.get("failed") or "Docker could not be installed",
+            where=str(host.address),
+            why="the host says:\n    " + "\n    ".join(said.evidence[-15:]),
+            next_steps=["https://docs.docker.com/engine/install/   (Docker's own packages)"],
+        )
 
 
 def commit(host: Host, identity: str, emit: Emit) -> None:
@@ -93,6 +106,15 @@ def _text() -> str:
 def _script(settings: Mapping[str, str], *verb: str) -> str:
     head = "".join(f"{key}={shlex.quote(value)}\n" for key, value in settings.items())
     return f"{head}set -- {shlex.join(verb)}\n{_text()}"
+
+
+def _arguments(plan: Plan) -> str:
+    """dockerd's command line as shell text, for its own check: certificates are still in the stage then."""
+    text = shlex.join(word.strip("\"'") for word in plan.arguments)
+    for number, change in enumerate(plan.changes):
+        if change.path in (CA, CERT, KEY) and change.new is not None:
+            text = text.replace(f"={change.path}", f'="$DEVBOX_STAGE"/new/{number}')
+    return text
 
 
 def _files(plan: Plan, facts: Facts) -> dict[str, bytes]:

@@ -42,7 +42,6 @@ def parse(lines: Iterable[str]) -> Facts:
         uid=said.number("uid"),
         gid=said.number("gid"),
         home=said.one("home"),
-        groups=tuple(said.one("groups").split()),
         as_root=said.flag("root_now"),
         clock=said.number("clock"),
         hostname=said.one("hostname"),
@@ -143,7 +142,6 @@ def _engine(said: _Said) -> Engine:
         version=values.get("version", ""),
         root=values.get("root") or Engine().root,
         live_restore=values.get("live_restore") == "true",
-        security=values.get("security", ""),
     )
 
 

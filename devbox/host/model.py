@@ -90,7 +90,6 @@ class Engine:
     version: str = ""
     root: str = "/var/lib/docker"
     live_restore: bool = False
-    security: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,6 @@ class Facts:
     uid: int
     gid: int
     home: str
-    groups: tuple[str, ...] = ()
     as_root: bool = False
     clock: int = 0
     hostname: str = ""
@@ -164,7 +162,6 @@ class Wish:
     former: str = ""
     """The authority that ours replaces, when it does."""
     owner: str = ""
-    install: bool = False
     host: str = ""
     """The host as the user types it, for the commands that messages suggest."""
 

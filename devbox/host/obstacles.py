@@ -94,11 +94,11 @@ def _no_root(facts: Facts) -> Iterator[Refusal]:
         yield Refusal(
             f"{facts.user} is not root and has no sudo on the host",
             "opening the daemon's TLS port changes files in /etc and restarts dockerd",
-            (f"devbox init root@{wish_host(facts)}", _SSH_ENDPOINT),
+            (f"devbox init root@{_name_of(facts)}", _SSH_ENDPOINT),
         )
 
 
-def wish_host(facts: Facts) -> str:
+def _name_of(facts: Facts) -> str:
     """The host's name for a suggestion."""
     return facts.fqdn or facts.hostname or "HOST"
 

@@ -55,9 +55,7 @@ engine() {
     timeout 5 docker -H unix:///var/run/docker.sock info --format 'engine.id={{.ID}}
 engine.root={{.DockerRootDir}}
 engine.live_restore={{.LiveRestoreEnabled}}
-engine.version={{.ServerVersion}}
-engine.system={{.OperatingSystem}}
-engine.security={{.SecurityOptions}}' 2>/dev/null | grep '^engine\.'
+engine.version={{.ServerVersion}}' 2>/dev/null | grep '^engine\.'
     timeout 5 docker -H unix:///var/run/docker.sock ps --no-trunc --format 'running={{.ID}} {{.Names}}' 2>/dev/null
 }
 
@@ -78,16 +76,13 @@ say user "$who"
 say uid "$(id -u "$who")"
 say gid "$(id -g "$who")"
 say home "$home"
-say groups "$(id -nG "$who")"
 say root_now "$([ "$(id -u)" = 0 ] && echo yes || echo no)"
-say sudo "$(sudo -n true 2>/dev/null && echo yes || echo no)"
 say clock "$(date +%s)"
 say hostname "$(hostname 2>/dev/null || cat /proc/sys/kernel/hostname)"
 say fqdn "$(hostname -f 2>/dev/null)"
 say init "$(cat /proc/1/comm 2>/dev/null)"
 say systemd "$([ -d /run/systemd/system ] && systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')"
 say machine "$(uname -sm)"
-say kernel "$(uname -r)"
 sed -n 's/^\(ID\|VERSION_ID\|PRETTY_NAME\)="\{0,1\}\([^"]*\)"\{0,1\}$/os.\1=\2/p' /etc/os-release 2>/dev/null
 have ip && ip -o addr show scope global 2>/dev/null | while read -r _ link _ address _; do
     say address "$link ${address%%/*}"

@@ -1,0 +1,37 @@
+"""Other releases and setups of Docker, each on a fresh host of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.host.conftest import Desk
+from tests.rehearsal import hosts
+
+pytestmark = pytest.mark.host
+
+Make = Callable[[hosts.Wish], hosts.RehearsalHost]
+Seat = Callable[[hosts.RehearsalHost], Desk]
+
+
+def test_trixie_checks_its_settings_itself_and_is_put_back(rehearsal_factory: Make, desk_at: Seat) -> None:
+    desk = desk_at(rehearsal_factory(hosts.Wish("trixie-init", release="trixie")))
+    before = desk.snapshot()
+    said = desk.init()
+    assert "settings checked by dockerd" in said
+    assert desk.docker("version", "--format", "{{.Server.Version}}").startswith("26.")
+    assert "nothing to do" in desk.init()
+    desk.devbox("host", "reset", "--yes")
+    assert desk.snapshot() == before
+
+
+def test_docker_is_installed_where_it_is_missing(rehearsal_factory: Make, desk_at: Seat) -> None:
+    desk = desk_at(rehearsal_factory(hosts.Wish("bare-init", docker=False)))
+    packages = "dpkg-query -W -f '${Package} ${Version}\\n'"
+    before = set(desk.host.sh(packages).splitlines())
+    said = desk.init("--install")
+    assert "prepared and proved" in said
+    after = set(desk.host.sh(packages).splitlines())
+    assert before <= after, "a package that was there has changed"
+    assert desk.docker("version", "--format", "{{.Server.Version}}")
