@@ -66,7 +66,10 @@ def slow(
     local: bool = _LOCAL,
     limit: int = typer.Option(20, "--limit", "-n", min=1, help="At most so many functions."),
 ) -> None:
-    """Show the slowest functions over all traces, by the time spent in them and not in what they called."""
+    """Show the slowest functions over all traces.
+
+    Slowest by self time: the time spent in a function itself, not in what it called.
+    """
     from devbox.traces.analyse import slowest
 
     run = options.of(ctx)
@@ -78,7 +81,7 @@ def slow(
 
 @app.command("map")
 def service_map(ctx: typer.Context, spool: Path | None = _SPOOL, local: bool = _LOCAL) -> None:
-    """Show which service calls which, how often, and how long it takes."""
+    """Show which service calls which, how often, how slowly."""
     from devbox.traces.analyse import service_map as edges_of
 
     run = options.of(ctx)
@@ -102,8 +105,10 @@ def tail(
             fresh = [one for one in store.traces(200, service) if seen.get(one.trace_id) != one.spans]
             for one in reversed(fresh):
                 seen[one.trace_id] = one.spans
-                text = trace_rows(run.console, [one], header=False)
-                run.console.event(Event("trace.seen", text, asdict(one)))
+                if run.console.as_json:
+                    run.console.event(Event("trace.seen", one.name, asdict(one)))
+                else:
+                    run.console.result(trace_rows(run.console, [one], header=False))
             time.sleep(POLL_SECONDS)
 
 

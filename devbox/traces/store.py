@@ -264,7 +264,8 @@ class Store:
     def matching(self, prefix: str, limit: int = 3) -> list[str]:
         """Ids of traces that begin with `prefix` (hex)."""
         rows = self._db.execute(
-            "SELECT lower(hex(id)) FROM trace WHERE lower(hex(id)) LIKE ? LIMIT ?", (prefix + "%", limit)
+            "SELECT lower(hex(id)) AS name FROM trace WHERE substr(name, 1, length(?1)) = ?1 LIMIT ?2",
+            (prefix, limit),
         )
         return [one for (one,) in rows]
 

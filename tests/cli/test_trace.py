@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,36 @@ def test_an_id_that_fits_nothing(tmp_path: Path, spool: Path) -> None:
         "error: no single trace 'ffff': no trace begins so",
         "  next: devbox trace ls",
     ]
+
+
+def test_tail_says_each_trace_once_and_ends_with_ctrl_c(tmp_path: Path, spool: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(tmp_path / "state")}
+    argv = [sys.executable, "-m", "devbox", "trace", "tail", "--json", "--spool", str(spool)]
+    process = subprocess.Popen(argv, env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    first = json.loads(process.stdout.readline())
+    assert (first["kind"], first["data"]["spans"]) == ("trace.seen", 6)
+    run("with tracer.span('the next one'): pass", spool)
+    assert json.loads(process.stdout.readline())["data"]["name"] == "the next one"
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=30)
+    assert (rest, process.returncode) == ("", 130)
+
+
+def test_only_traces_of_a_service_or_with_errors(tmp_path: Path, spool: Path) -> None:
+    run("with tracer.span('fine'): pass", spool)
+    found = {
+        flags: [
+            one["name"]
+            for one in json.loads(devbox(tmp_path, "ls", "--json", *flags, "--spool", str(spool)).stdout)
+        ]
+        for flags in ((), ("--errors",), ("--service", "app"), ("--service", "ap"))
+    }
+    assert found[()][0] == "fine"
+    assert len(found[()]) == 2
+    assert "fine" not in found["--errors",]
+    assert found["--service", "app"] == ["fine"]
+    assert found["--service", "ap"] == []
 
 
 def test_export_in_both_formats(tmp_path: Path, spool: Path) -> None:
