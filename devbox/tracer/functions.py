@@ -6,9 +6,10 @@ import struct
 import time
 from types import FunctionType
 
+from .failures import failed
 from .layout import INTERNAL, KIND_SHIFT, SLOT, SPAN, TYPE_SPAN
 from .recorder import CURRENT, RECORDER, parent_cell
-from .spans import failed, store
+from .spans import store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

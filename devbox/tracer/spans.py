@@ -6,7 +6,8 @@ import sys
 import time
 
 from .encode import cut, dumps
-from .layout import ERROR, HAS_TEXT, INTERNAL, OK, REMOTE_PARENT, STATUS_SHIFT, UNSET
+from .failures import added_to, failed
+from .layout import HAS_TEXT, INTERNAL, OK, REMOTE_PARENT, STATUS_SHIFT, UNSET
 from .recorder import CURRENT, MOST_NAMES, RECORDER, parent_cell
 
 TYPE_CHECKING = False
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
     from .propagation import SpanContext
     from .recorder import Cell
 
-LONGEST_STACK = 8192
 _now = time.perf_counter_ns
 _frame = sys._getframe
-_SEEN = "__devbox_traced__"
 
 
 class Span:
@@ -58,7 +57,7 @@ class Span:
     def set_attribute(self, key: str, value: object) -> None:
         """Texts, numbers, booleans and lists of them are kept as they are, anything else as its `str`."""
         if self.recording:
-            _added(self._cell).setdefault("a", {})[key] = cut(value)
+            added_to(self._cell).setdefault("a", {})[key] = cut(value)
 
     def set_attributes(self, attributes: Mapping[str, object]) -> None:
         """Several at once."""
@@ -69,18 +68,18 @@ class Span:
         """Something that happened now."""
         if self.recording:
             clean = {key: cut(value) for key, value in (attributes or {}).items()}
-            _added(self._cell).setdefault("e", []).append([name, _now(), clean])
+            added_to(self._cell).setdefault("e", []).append([name, _now(), clean])
 
     def add_link(self, context: SpanContext, attributes: Mapping[str, object] | None = None) -> None:
         """Another span that has to do with this one without being its parent."""
         if self.recording and context:
             link = [context.trace_id.hex(), f"{context.span_id:016x}", dict(attributes or {})]
-            _added(self._cell).setdefault("l", []).append(link)
+            added_to(self._cell).setdefault("l", []).append(link)
 
     def set_status(self, status: int, message: str = "") -> None:
         """`ERROR` (with a reason), `OK` (final) or `UNSET`."""
         if self.recording:
-            added = _added(self._cell)
+            added = added_to(self._cell)
             if added.get("s") != OK:
                 added["s"] = status
                 if message:
@@ -96,7 +95,7 @@ class Span:
     def rename(self, name: str) -> None:
         """A better name, known only now (a route that matched)."""
         if self.recording:
-            _added(self._cell)["n"] = name
+            added_to(self._cell)["n"] = name
 
     def begin(self) -> Span:
         """Start now without becoming the current span: for work that begins and ends in different
@@ -210,65 +209,6 @@ def current() -> Span:
     """The active span; where there is none, one on which every call is harmless."""
     cell = CURRENT.get()
     return Span(cell if cell is not None else [bytes(16), 0, None, ""])
-
-
-def _added(cell: Cell) -> dict[str, Any]:
-    if cell[2] is None:
-        cell[2] = {}
-    found: dict[str, Any] = cell[2]
-    return found
-
-
-def failed(cell: Cell, error: BaseException) -> None:
-    """Put an exception on a span. The stack is kept once, where the exception was first seen."""
-    added = _added(cell)
-    kind = type(error)
-    named = f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__qualname__
-    if not isinstance(error, Exception):
-        # GeneratorExit, SystemExit, CancelledError: an end, not a failure of this function.
-        added.setdefault("a", {})["exception.type"] = named
-        return
-    if added.get("s", UNSET) == UNSET:
-        added["s"], added["m"] = ERROR, f"{kind.__qualname__}: {cut(_text(error))}"
-    if getattr(error, _SEEN, False):
-        added.setdefault("a", {})["exception.type"] = named
-        return
-    details = {
-        "exception.type": named,
-        "exception.message": cut(_text(error)),
-        "exception.stacktrace": _stack(error)[-LONGEST_STACK:],
-    }
-    added.setdefault("e", []).append(["exception", _now(), details])
-    try:
-        setattr(error, _SEEN, True)
-    except AttributeError:  # an exception with slots: its stack will be kept again further up
-        return
-
-
-def _stack(error: BaseException) -> str:
-    """As Python prints it, without the source lines: reading them, or importing `traceback`, takes
-    milliseconds.
-    """
-    parts: list[str] = []
-    shown: BaseException | None = error
-    while shown is not None and len(parts) < 4:
-        lines = ["Traceback (most recent call last):"]
-        step = shown.__traceback__
-        while step is not None:
-            code = step.tb_frame.f_code
-            lines.append(f'  File "{code.co_filename}", line {step.tb_lineno}, in {code.co_name}')
-            step = step.tb_next
-        lines.append(f"{type(shown).__qualname__}: {_text(shown)}")
-        parts.append("\n".join(lines))
-        shown = shown.__cause__ or (None if shown.__suppress_context__ else shown.__context__)
-    return "\n\nwhile or because of it:\n\n".join(reversed(parts))
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a broken __str__ of the application's
-        return "(its message cannot be shown)"
 
 
 def store(cell: Cell, head: int, parent: int, start: int, end: int) -> None:
