@@ -40,10 +40,11 @@ class Session:
         """What the config wants of the host."""
         from devbox.host.model import Wish
         from devbox.host.prepare import owner
+        from devbox.ports.tree import staging_of
 
         address = self.host.address
         remotes = [mapping.remote for mapping in self.config.sync]
-        roots = [path for remote in remotes for path in (remote, _staging_of(remote))]
+        roots = [path for remote in remotes for path in (remote, staging_of(remote))]
         typed = self.config.host.rpartition("@")[2]
         names = [address.hostname, *([typed] if _is_name(typed) else [])]
         return Wish(
@@ -86,12 +87,6 @@ def docker_url(config: Config, hostname: str) -> str:
     if endpoint is Endpoint.TLS_TUNNEL:
         return f"tcp://localhost:{port}"
     return f"tcp://[{hostname}]:{port}" if ":" in hostname else f"tcp://{hostname}:{port}"
-
-
-def _staging_of(root: str) -> str:
-    """Where the sync room lets files wait for their rename: beside the root, on its file system."""
-    parent, _, name = root.rstrip("/").rpartition("/")
-    return f"{parent}/.devbox-staging.{name}"
 
 
 def _event(text: str) -> Event:

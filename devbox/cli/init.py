@@ -92,6 +92,8 @@ def _prepare(run: Options, session: Session, yes: bool, install: bool) -> None:
     found, plan = proposal.facts, proposal.plan
     run.console.say(f"{session.config.host}: {found.distribution}, {found.dockerd_version or 'no Docker'}")
     if plan.refusals:
+        for warning in plan.warnings:
+            run.console.warn(warning)
         first = plan.refusals[0]
         raise HostError(
             first.what, where=str(session.host.address), why=first.why, next_steps=list(first.next)

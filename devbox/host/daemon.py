@@ -63,9 +63,9 @@ def local_address(facts: Facts) -> str:
 
 def with_local(command: str, more: Iterable[str], facts: Facts) -> str:
     """The command line with the addresses of daemon.json, and with a local one in any case."""
-    extra = [host for host in more if not host.startswith("tcp:")]
-    known = [*units.hosts(command), *extra]
-    if not known:
+    known = units.hosts(command)
+    extra = [host for host in more if not host.startswith("tcp:") and host not in known]
+    if not (known or extra):
         extra = [local_address(facts)]
     return " ".join([command, *(f"-H {host}" for host in extra)])
 

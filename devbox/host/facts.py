@@ -49,7 +49,6 @@ def parse(lines: Iterable[str]) -> Facts:
         init=said.one("init"),
         systemd=said.number("systemd"),
         os=said.under("os."),
-        machine=said.one("machine"),
         addresses=_addresses(said.all("address")),
         dockerd=said.one("dockerd"),
         dockerd_version=said.one("dockerd_version"),
@@ -110,7 +109,6 @@ def _unit(said: _Said, prefix: str) -> Unit:
         fragment=values.get("FragmentPath", ""),
         drop_ins=tuple(values.get("DropInPaths", "").split()),
         main_pid=int(pid) if pid.isdigit() else 0,
-        needs_reload=values.get("NeedDaemonReload") == "yes",
         triggered_by=tuple(values.get("TriggeredBy", "").split()),
     )
 
@@ -140,7 +138,6 @@ def _engine(said: _Said) -> Engine:
     return Engine(
         id=values.get("id", ""),
         version=values.get("version", ""),
-        root=values.get("root") or Engine().root,
         live_restore=values.get("live_restore") == "true",
     )
 

@@ -52,7 +52,6 @@ class Unit:
     fragment: str = ""
     drop_ins: tuple[str, ...] = ()
     main_pid: int = 0
-    needs_reload: bool = False
     triggered_by: tuple[str, ...] = ()
 
     @property
@@ -88,7 +87,6 @@ class Engine:
 
     id: str = ""
     version: str = ""
-    root: str = "/var/lib/docker"
     live_restore: bool = False
 
 
@@ -116,7 +114,6 @@ class Facts:
     init: str = ""
     systemd: int = 0
     os: Mapping[str, str] = field(default_factory=dict)
-    machine: str = ""
     addresses: tuple[str, ...] = ()
     dockerd: str = ""
     dockerd_version: str = ""
@@ -132,7 +129,7 @@ class Facts:
     listeners: tuple[Listener, ...] = ()
     firewalls: tuple[str, ...] = ()
     disk_free: int = -1
-    """Bytes free for images, -1 when unknown."""
+    """Bytes for images, -1 when unknown."""
     roots: tuple[Root, ...] = ()
     pending: Pending | None = None
     last: Mapping[str, str] = field(default_factory=dict)
@@ -143,7 +140,6 @@ class Facts:
         return self.os.get("PRETTY_NAME") or self.os.get("ID") or "an unknown system"
 
     def listening(self, port: int) -> tuple[Listener, ...]:
-        """Who listens on that TCP port."""
         return tuple(one for one in self.listeners if one.port == port)
 
 
@@ -225,9 +221,7 @@ class Plan:
         """The plan for `--plan --json`; secrets are named, not shown."""
         return {
             "changes": [_change_data(change) for change in self.changes],
-            "folders": [
-                {"path": one.path, "mode": oct(one.mode), "owner": one.owner} for one in self.folders
-            ],
+            "folders": [{"path": f.path, "mode": oct(f.mode), "owner": f.owner} for f in self.folders],
             "restart": self.restart,
             "stopping": list(self.stopping),
             "warnings": list(self.warnings),

@@ -35,7 +35,7 @@ def make(facts: Facts, wish: Wish, server: ServerFiles | None) -> Plan:
     refusals = tuple(obstacles.find(facts, wish))
     folders = tuple(_roots(facts))
     if refusals:
-        return Plan(refusals=refusals)
+        return Plan(refusals=refusals, warnings=tuple(_warnings(facts, wish)))
     secured = _secured(facts) if facts.as_root else {}
     changes = list(secured.values())
     command = ""

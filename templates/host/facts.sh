@@ -38,7 +38,7 @@ root() {
 
 unit() {
     systemctl show "$2" -p LoadState -p ActiveState -p UnitFileState -p FragmentPath -p DropInPaths -p MainPID \
-        -p NeedDaemonReload -p TriggeredBy 2>/dev/null | prefix "$1."
+        -p TriggeredBy 2>/dev/null | prefix "$1."
     systemctl show "$2" -p FragmentPath -p DropInPaths 2>/dev/null | cut -d= -f2- | tr ' ' '\n' |
         while read -r path; do [ -z "$path" ] || file "$path"; done
 }
@@ -53,7 +53,6 @@ containers() {
 engine() {
     have docker || return 0
     timeout 5 docker -H unix:///var/run/docker.sock info --format 'engine.id={{.ID}}
-engine.root={{.DockerRootDir}}
 engine.live_restore={{.LiveRestoreEnabled}}
 engine.version={{.ServerVersion}}' 2>/dev/null | grep '^engine\.'
     timeout 5 docker -H unix:///var/run/docker.sock ps --no-trunc --format 'running={{.ID}} {{.Names}}' 2>/dev/null
@@ -82,7 +81,6 @@ say hostname "$(hostname 2>/dev/null || cat /proc/sys/kernel/hostname)"
 say fqdn "$(hostname -f 2>/dev/null)"
 say init "$(cat /proc/1/comm 2>/dev/null)"
 say systemd "$([ -d /run/systemd/system ] && systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')"
-say machine "$(uname -sm)"
 sed -n 's/^\(ID\|VERSION_ID\|PRETTY_NAME\)="\{0,1\}\([^"]*\)"\{0,1\}$/os.\1=\2/p' /etc/os-release 2>/dev/null
 have ip && ip -o addr show scope global 2>/dev/null | while read -r _ link _ address _; do
     say address "$link ${address%%/*}"
