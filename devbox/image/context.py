@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,13 +24,29 @@ class LocalContext:
 
     root: Path
     rules: Rules
+    dockerfile: Path
     outside: Path | None = None
 
-    def entries(self) -> Sequence[ContextEntry]:
+    @property
+    def identity(self) -> str:
+        return str(self.root)
+
+    @property
+    def recipe_name(self) -> str:
+        return self.dockerfile.name
+
+    def recipe(self) -> Mapping[str, bytes]:
+        beside = self.dockerfile.with_name(self.dockerfile.name + IGNORE_FILE)
+        files = {path.name: path for path in (self.root / IGNORE_FILE, beside, self.dockerfile)}
+        return {name: path.read_bytes() for name, path in files.items() if path.is_file()}
+
+    def entries(self, excluded: Sequence[str] | None = None) -> Sequence[ContextEntry]:
+        if excluded is not None:
+            return replace(self, rules=compile_rules(excluded), outside=None).entries()
         found = list(self._folder("", ()))
         if self.outside and (entry := _entry(OUTSIDE_NAME, self.outside.stat(), "")):
             found.append(entry)
-        return sorted(found, key=lambda entry: entry.path.split("/"))
+        return sorted(found, key=lambda entry: os.fsencode(entry.path).split(b"/"))
 
     def open(self, path: str) -> BinaryIO:
         file = self.outside if self.outside and path == OUTSIDE_NAME else self.root / path
@@ -117,4 +133,4 @@ def local_context(root: Path, dockerfile: Path) -> tuple[LocalContext, str]:
         rules = compile_rules(keep(patterns, [IGNORE_FILE, name] if inside else [IGNORE_FILE]))
     except BadPattern as bad:
         raise ConfigError("is no pattern Docker understands", where=str(source), why=str(bad)) from bad
-    return LocalContext(root, rules, None if inside else dockerfile), name
+    return LocalContext(root, rules, dockerfile, None if inside else dockerfile), name

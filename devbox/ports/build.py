@@ -31,8 +31,23 @@ class ContextEntry:
 class BuildContext(Protocol):
     """What a build may take from this machine: the tree after the ignore rules, and the Dockerfile."""
 
-    def entries(self) -> Sequence[ContextEntry]:
-        """The tree, sorted; every folder stands before what is in it."""
+    @property
+    def identity(self) -> str:
+        """The same for the same folder of this machine: what the daemon kept of it can be found again."""
+        ...
+
+    def entries(self, excluded: Sequence[str] | None = None) -> Sequence[ContextEntry]:
+        """The tree, sorted, folders before what is in them; without what its ignore file says, or what
+        `excluded` says in the ignore file's syntax."""
+        ...
+
+    @property
+    def recipe_name(self) -> str:
+        """The Dockerfile's own name, without folders."""
+        ...
+
+    def recipe(self) -> Mapping[str, bytes]:
+        """The Dockerfile under its own name, and the ignore files that may belong to it."""
         ...
 
     def open(self, path: str) -> BinaryIO: ...

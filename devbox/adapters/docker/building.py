@@ -1,8 +1,9 @@
 """BuildKit through the daemon's API, without any Docker CLI.
 
-`POST /build?version=2` runs BuildKit. Without a `remote` the request's body is the context: the daemon hands
-it to BuildKit as a tar behind a URL of its own (moby, builder/builder-next). Progress comes as JSON lines
-with the id `moby.buildkit.trace` and a base64 StatusResponse (`trace`). Tried on 20.10.24 and 26.1.5.
+`POST /build?version=2` runs BuildKit. With `remote=client-session` it asks a session (`session`) for the
+files and gets only what changed. Without a `remote` the request's body is the context: the daemon hands it to
+BuildKit as a tar behind a URL of its own (moby, builder/builder-next). Progress comes as JSON lines with the
+id `moby.buildkit.trace` and a base64 StatusResponse (`trace`).
 """
 
 from __future__ import annotations
@@ -11,48 +12,82 @@ import base64
 import http.client
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from devbox.adapters.docker import tar, trace
 from devbox.adapters.docker.credentials import registry_config
 from devbox.adapters.docker.http import Http, Wire
-from devbox.errors import BuildFailed, DaemonError
+from devbox.adapters.docker.session import Session, opened
+from devbox.errors import BuildFailed, DaemonError, DaemonRefused
 from devbox.ports.build import BuildContext, BuildEvent, BuildRequest, Built, Sent
 
 _TRACE, _IMAGE = "moby.buildkit.trace", "moby.image.id"
 
 
 @contextmanager
-def build(http_api: Http, request: BuildRequest, context: BuildContext) -> Iterator[Iterator[BuildEvent]]:
+def build(api: Http, request: BuildRequest, context: BuildContext) -> Iterator[Iterator[BuildEvent]]:
     """The events of one build; leaving early cuts the connection, on which the daemon cancels the build."""
-    if request.secrets:
-        raise DaemonError(
-            "build secrets cannot be handed over",
-            why="the daemon takes them only in a BuildKit session, and this builder has none",
-            next_steps=["remove build.secrets from devbox.yaml, or build with the Docker CLI and buildx"],
-        )
-    wire = http_api.open()
+    with ExitStack() as stack:
+        wire = api.open()
+        stack.callback(wire.cut)
+        credentials = registry_config()
+        try:
+            session = stack.enter_context(opened(api, context, request.secrets, credentials))
+        except DaemonRefused as refused:
+            if request.secrets:
+                raise _no_secrets(refused) from refused
+            yield _run(api, wire, _send_tar(api, wire, request, context, credentials))
+            return
+        yield _with_session(api, wire, request, session)
+
+
+def _with_session(api: Http, wire: Wire, request: BuildRequest, session: Session) -> Iterator[BuildEvent]:
+    """Build from what the session serves; a failure of ours is the better message than the daemon's."""
+    sent = 0
     try:
-        yield _run(http_api, wire, request, context)
-    finally:
-        wire.cut()
+        for event in _run(api, wire, _ask(api, wire, request, session)):
+            yield event
+            if session.files.sent != sent:
+                sent = session.files.sent
+                yield Sent(sent)
+    except BuildFailed:
+        if session.files.failure:
+            raise session.files.failure from None
+        raise
 
 
-def _run(api: Http, wire: Wire, request: BuildRequest, context: BuildContext) -> Iterator[BuildEvent]:
+def _run(api: Http, wire: Wire, begin: Iterator[BuildEvent]) -> Iterator[BuildEvent]:
     with api.failures():
-        yield from _send(api, wire, request, context)
+        yield from begin
         response = wire.getresponse()
         api.check(response)
         yield from _answers(api, response)
 
 
-def _send(api: Http, wire: Wire, request: BuildRequest, context: BuildContext) -> Iterator[BuildEvent]:
+def _ask(api: Http, wire: Wire, request: BuildRequest, session: Session) -> Iterator[BuildEvent]:
+    name = session.files.context.recipe_name
+    parameters = {**query(request), "dockerfile": name, "remote": "client-session", "session": session.id}
+    wire.request("POST", api.path("/build", parameters))
+    yield from ()
+
+
+def _no_secrets(refused: DaemonRefused) -> DaemonError:
+    return DaemonError(
+        "build secrets cannot be handed over",
+        where=refused.where,
+        why=f"the daemon takes them only in a BuildKit session, and refused one: {refused.why}",
+    )
+
+
+def _send_tar(
+    api: Http, wire: Wire, request: BuildRequest, context: BuildContext, known: Mapping[str, Any]
+) -> Iterator[BuildEvent]:
+    """The whole context as the request's body: for what stands between us and a session."""
     wire.putrequest("POST", api.path("/build", query(request)))
     wire.putheader("Content-Type", "application/x-tar")
     wire.putheader("Transfer-Encoding", "chunked")
-    credentials = json.dumps(registry_config()).encode()
-    wire.putheader("X-Registry-Config", base64.urlsafe_b64encode(credentials).decode())
+    wire.putheader("X-Registry-Config", base64.urlsafe_b64encode(json.dumps(known).encode()).decode())
     wire.endheaders()
     count = 0
     try:

@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -111,20 +111,19 @@ class Http:
         return Wire(self._dial)
 
     def upgrade(
-        self, path: str, query: Mapping[str, Any], body: Any, headers: Mapping[str, str] | None = None
+        self, path: str, query: Mapping[str, Any], body: Any, headers: Sequence[tuple[str, str]] = ()
     ) -> tuple[socket.socket, bytes]:
         """POST and switch protocols: the raw stream, and what of it was read with the head already."""
         data = json.dumps(body).encode() if body is not None else b""
-        lines = {
-            "Host": "docker",
-            "Connection": "Upgrade",
-            "Upgrade": "tcp",
-            "Content-Type": "application/json",
-            "Content-Length": str(len(data)),
-            **(headers or {}),
-        }
+        lines = [
+            ("Host", "docker"),
+            ("Connection", "Upgrade"),
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(data))),
+            *(headers or (("Upgrade", "tcp"),)),
+        ]
         head = f"POST {self.path(path, query)} HTTP/1.1\r\n" + "".join(
-            f"{key}: {value}\r\n" for key, value in lines.items()
+            f"{key}: {value}\r\n" for key, value in lines
         )
         with self.failures():
             sock = self._dial()

@@ -1,0 +1,190 @@
+"""The BuildKit session: only what changed travels, secrets do, and what happens without one."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devbox import wiring
+from devbox.adapters.docker import building
+from devbox.adapters.docker.filesync import stat, with_parents
+from devbox.adapters.docker.http import Http
+from devbox.adapters.docker.protobuf import fields, message, number
+from devbox.config.load import load
+from devbox.errors import DaemonError, DaemonRefused
+from devbox.image.build import plan
+from devbox.image.context import local_context
+from devbox.ports.build import BuildRequest, Built, ContextEntry, EntryKind, Sent
+from devbox.ports.host import Socket
+from tests.image.conftest import PYTHON_IMAGE, Folder
+from tests.rehearsal import hosts
+
+
+def sent(project: Folder) -> int:
+    done = project.run("build", "--json")
+    assert done.code == 0, done.err + done.out
+    return int(done.events[-1]["data"]["sent"])
+
+
+@pytest.fixture(scope="session")
+def trixie(bench: None) -> hosts.RehearsalHost:
+    host = hosts.up(hosts.Wish("test13", "trixie"))
+    host.shell("usermod", "-aG", "docker", "dev")
+    return host
+
+
+@pytest.fixture(params=["bookworm", "trixie"])
+def on_both(
+    request: pytest.FixtureRequest, project: Folder, ssh_config: Callable[[], Path]
+) -> Iterator[Folder]:
+    if request.param == "bookworm":
+        yield project
+        return
+    host = request.getfixturevalue("trixie")
+    ssh_config()
+    config = (project.path / "devbox.yaml").read_text()
+    project.write("devbox.yaml", config.replace(f"host: {project.host.name}\n", f"host: {host.name}\n"))
+    yield Folder(project.path, host)
+
+
+@pytest.mark.host
+def test_only_what_changed_travels(on_both: Folder) -> None:
+    on_both.write("big.bin", "x" * 300_000)
+    on_both.write("sub/folder/small.txt", "first")
+    assert sent(on_both) > 300_000
+    assert sent(on_both) < 1000  # newer engines ask for the Dockerfile every time
+    on_both.write("sub/folder/small.txt", "second!")
+    assert sent(on_both) < 1000  # newer engines ask for the Dockerfile every time
+    words = ("docker", "run", "--rm", "imaged-dev", "sh", "-c", "cat sub/folder/small.txt; wc -c < big.bin")
+    assert on_both.host.shell(*words) == "second!300000\n"
+
+
+@pytest.mark.host
+def test_a_changed_dockerfile_of_the_same_size_is_seen(on_both: Folder) -> None:
+    for word in ("one", "two"):
+        on_both.write("Dockerfile.dev", f"FROM {PYTHON_IMAGE}\nENV WORD={word}\n")
+        assert on_both.run("build").code == 0
+        assert f"WORD={word}" in on_both.host.shell("docker", "inspect", "imaged-dev")
+
+
+@pytest.mark.host
+def test_exceptions_bring_their_folders_along(on_both: Folder) -> None:
+    on_both.write("deep/er/kept.txt", "kept")
+    on_both.write("deep/er/gone.txt", "gone")
+    on_both.write(".dockerignore", "*\n!deep/er/kept.txt\n")
+    assert on_both.run("build").code == 0
+    words = ("docker", "run", "--rm", "imaged-dev", "find", ".", "-type", "f")
+    assert on_both.host.shell(*words).split() == ["./deep/er/kept.txt"]
+
+
+@pytest.mark.host
+def test_secrets_reach_the_step_and_nothing_else(on_both: Folder) -> None:
+    on_both.write("token", "s3cr3t-word")
+    on_both.write(".dockerignore", "token")
+    text = "RUN --mount=type=secret,id=token test $(wc -c < /run/secrets/token) = 11"
+    on_both.write("Dockerfile.dev", f"FROM {PYTHON_IMAGE}\n{text}\n")
+    config = (
+        (on_both.path / "devbox.yaml").read_text().replace("build: {", "build: {secrets: {token: token}, ")
+    )
+    on_both.write("devbox.yaml", config)
+    done = on_both.run("build", "--json")
+    assert done.code == 0, done.out
+    assert "s3cr3t" not in done.out + done.err + on_both.host.shell(
+        "docker", "history", "--no-trunc", "imaged-dev"
+    )
+
+
+@pytest.mark.host
+def test_a_dockerfile_outside_the_context(on_both: Folder) -> None:
+    config = (on_both.path / "devbox.yaml").read_text().replace("build: {", "build: {context: app, ")
+    on_both.write("devbox.yaml", config)
+    on_both.write("app/main.py", "x")
+    assert on_both.run("build").code == 0
+    words = ("docker", "run", "--rm", "imaged-dev", "find", ".", "-type", "f")
+    assert on_both.host.shell(*words).split() == ["./main.py"]
+
+
+@pytest.mark.host
+def test_links_modes_and_empty_folders_arrive_as_they_are(on_both: Folder) -> None:
+    (on_both.path / "dangling").symlink_to("nowhere")
+    (on_both.path / "empty").mkdir()
+    on_both.write("run.sh", "#!/bin/sh").chmod(0o751)
+    assert on_both.run("build").code == 0
+    words = (
+        "docker",
+        "run",
+        "--rm",
+        "imaged-dev",
+        "sh",
+        "-c",
+        "readlink dangling; stat -c %a run.sh; ls -d empty",
+    )
+    assert on_both.host.shell(*words).split() == ["nowhere", "751", "empty"]
+
+
+class WithoutSession(Http):
+    """A daemon behind something that lets no protocol switch through."""
+
+    def upgrade(
+        self, path: str, query: Mapping[str, Any], body: Any, headers: Any = ()
+    ) -> tuple[socket.socket, bytes]:
+        raise DaemonRefused("the daemon refused", status=404, why="page not found")
+
+
+@pytest.mark.host
+def test_without_a_session_the_whole_context_travels(on_both: Folder) -> None:
+    config = load(on_both.path / "devbox.yaml")
+    wanted = plan(config)
+    with ExitStack() as stack:
+        link = stack.enter_context(wiring.open_host(config))
+        api = WithoutSession(lambda: link.dial(Socket(path="/var/run/docker.sock")), "host")
+        for _ in range(2):
+            events = list(stack.enter_context(building.build(api, wanted.request, wanted.context)))
+            assert isinstance(events[-1], Built)
+            assert max(event.count for event in events if isinstance(event, Sent)) > 2000
+        api.close()
+
+
+def test_without_a_session_secrets_are_refused_before_anything_is_built(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    context, _ = local_context(tmp_path, tmp_path / "Dockerfile")
+
+    def nobody() -> socket.socket:
+        raise AssertionError("nothing is dialled")
+
+    request = BuildRequest("tag", secrets={"token": b"x"})
+    with (
+        pytest.raises(DaemonError, match="secrets cannot be handed over"),
+        building.build(WithoutSession(nobody, "host"), request, context),
+    ):
+        pass
+
+
+def test_messages_there_and_back() -> None:
+    packed = message({1: 1, 2: b"bytes", 3: 0, 5: 2**62, 7: b""})
+    assert fields(packed) == {1: [1], 2: [b"bytes"], 5: [2**62]}
+
+
+@pytest.mark.parametrize(
+    ("entry", "mode"),
+    [
+        (ContextEntry("a", EntryKind.FILE, 0o644), 0o644),
+        (ContextEntry("a", EntryKind.FOLDER, 0o755), 0o755 | 1 << 31),
+        (ContextEntry("a", EntryKind.LINK, 0o777), 0o777 | 1 << 27),
+        (ContextEntry("a", EntryKind.FILE, 0o4755), 0o755 | 1 << 23),
+        (ContextEntry("a", EntryKind.FOLDER, 0o1777), 0o777 | 1 << 31 | 1 << 20),
+    ],
+)
+def test_modes_are_those_of_go(entry: ContextEntry, mode: int) -> None:
+    assert number(fields(stat(entry)), 2) == mode
+
+
+def test_folders_come_before_what_is_in_them_in_gos_order() -> None:
+    names = ["a/b/c", "a-b", "a.txt", "b"]
+    found = with_parents([ContextEntry(name, EntryKind.FILE) for name in names])
+    assert [entry.path for entry in found] == ["a", "a/b", "a/b/c", "a-b", "a.txt", "b"]
