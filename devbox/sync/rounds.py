@@ -32,6 +32,8 @@ from devbox.sync.model import Conflict, Local, Plan, Record, Report, View, paren
 _YOUNG_NS = 50_000_000
 """Clock ticks of file systems are up to 10 ms apart: a file younger than this can change unseen."""
 _BATCH = 512
+TOO_MANY_TO_SAY = 20
+"""More operations than this at once are events without words: the sum is said at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +290,8 @@ class Rounds:
             self.emit(Event("sync.problem", f"problem: {shown}: {outcome.why}", data))
         elif outcome.result is Result.DONE:
             data["reason"] = plan.reasons.get(operation.path, "")
-            self.emit(Event("sync.applied", f"{verb(operation)} {shown}", data))
+            many = len(plan.operations) > TOO_MANY_TO_SAY
+            self.emit(Event("sync.applied", "" if many else f"{verb(operation)} {shown}", data))
 
 
 @dataclass(slots=True)

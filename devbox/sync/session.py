@@ -15,7 +15,7 @@ from devbox.ports.watcher import Changes, Watcher
 from devbox.sync.ignore import RULE_FILES
 from devbox.sync.index import Index
 from devbox.sync.model import Plan, Report, printable
-from devbox.sync.rounds import Place, Rounds
+from devbox.sync.rounds import TOO_MANY_TO_SAY, Place, Rounds
 from devbox.sync.settle import Settling
 
 Connect = Callable[[], Tree]
@@ -219,6 +219,7 @@ class Session:
             doubtful, below = self.rounds.apply(self._open(), view, plan, report), set()
             for one in plan.operations:
                 self.state.last = printable(one.path)
+            self._emit(Event("sync.followed", _burst(plan), {"operations": len(plan.operations)}))
             if not doubtful:
                 break
         self._settling.later(doubtful, time.monotonic())
@@ -328,6 +329,16 @@ class Session:
                 tree.close()
             except (OSError, HostError):
                 return
+
+
+def _burst(plan: Plan) -> str:
+    """Words for many changes at once; one by one they are said already."""
+    count = len(plan.operations)
+    return (
+        f"{count} changes at once, last {printable(plan.operations[-1].path)}"
+        if count > TOO_MANY_TO_SAY
+        else ""
+    )
 
 
 def _merged(one: Changes, other: Changes) -> Changes:

@@ -1,0 +1,209 @@
+"""`devbox sync` as a user types it, to a real host; and what a bad link or a SIGKILL leaves behind."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal.daemon import client
+from tests.rehearsal.hosts import RehearsalHost, ssh_config
+from tests.rehearsal.proxy import Proxy
+from tests.sync.test_session import fill, picture, wanted
+
+pytestmark = pytest.mark.host
+
+_REMOTE = "/home/dev/sync-tests"
+
+
+@dataclass
+class User:
+    """Someone with a project and a link to the host that can be made bad."""
+
+    project: Path
+    host: RehearsalHost
+    proxy: Proxy
+    environment: dict[str, str]
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "devbox", "-C", str(self.project), *words]
+        return subprocess.Popen(
+            command, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def devbox(self, *words: str, code: int = 0) -> tuple[str, str]:
+        process = self.start(*words)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == code, (process.returncode, out, err)
+        return out, err
+
+    def there(self, into: Path) -> dict[str, object]:
+        """The remote tree, brought here by other means than ours."""
+        command = [*client(), "exec", self.host.container, "tar", "-C", f"{_REMOTE}/p", "-cf", "-", "."]
+        packed = subprocess.run(command, check=True, capture_output=True).stdout
+        into.mkdir()
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(into)
+        return picture(into)
+
+    def leftovers(self) -> str:
+        return self.host.sh(f"ls {_REMOTE}/.devbox-staging.p").split("\n", 1)[0].strip()
+
+
+@pytest.fixture
+def user(
+    tmp_path: Path, rehearsal_host: RehearsalHost, proxy_factory: Callable[..., Proxy]
+) -> Iterator[User]:
+    proxy = proxy_factory((rehearsal_host.address, 22))
+    known = tmp_path / "known_hosts"
+    block = next(one for one in ssh_config().split("Host ") if one.startswith(f"{rehearsal_host.name}\n"))
+    source = next(line.split()[1] for line in block.splitlines() if "UserKnownHostsFile" in line)
+    keys = [line.split(None, 1)[1] for line in Path(source).read_text().splitlines() if line]
+    known.write_text("".join(f"[127.0.0.1]:{proxy.port} {key}\n" for key in keys))
+    identity = next(line.split()[1] for line in block.splitlines() if "IdentityFile" in line)
+    config = tmp_path / "ssh_config"
+    config.write_text(
+        f"Host far\n HostName 127.0.0.1\n Port {proxy.port}\n User dev\n IdentityFile {identity}\n"
+        f" IdentitiesOnly yes\n UserKnownHostsFile {known}\n"
+    )
+    project = tmp_path / "project"
+    project.mkdir()
+    text = f"name: p\nhost: far\nsync:\n  - {{local: ., remote: {_REMOTE}/p}}\n"
+    (project / "devbox.yaml").write_text(text)
+    environment = {
+        **os.environ,
+        "DEVBOX_SSH_CONFIG": str(config),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    environment.pop("SSH_AUTH_SOCK", None)
+    yield User(project, rehearsal_host, proxy, environment)
+    rehearsal_host.sh(f"rm -rf {_REMOTE} /srv/nowhere")
+
+
+def test_a_project_arrives_without_init_and_stays_in_step(user: User, tmp_path: Path) -> None:
+    fill(user.project)
+    out, _err = user.devbox("sync", "--dry-run")
+    assert "put    app.py   (new)" in out
+    user.devbox("sync")
+    assert user.there(tmp_path / "first") == wanted(user.project)
+    again = json.loads(user.devbox("--json", "sync")[0].splitlines()[-1])
+    assert again["data"]["mappings"][0]["bytes"] == 0
+    (user.project / "app.py").unlink()
+    (user.project / "pkg").rename(user.project / "package")
+    (user.project / "run.sh").chmod(0o644)
+    user.devbox("sync")
+    assert user.there(tmp_path / "second") == wanted(user.project)
+    user.devbox("sync", "--verify")
+
+
+def test_an_edit_on_the_host_is_a_conflict_with_exit_code_4(user: User, tmp_path: Path) -> None:
+    fill(user.project)
+    user.devbox("sync")
+    user.host.sh(f"echo theirs > {_REMOTE}/p/app.py")
+    out, err = user.devbox("sync", code=4)
+    assert "conflict: app.py: changed on the host" in out
+    assert "devbox sync --take local|remote PATH" in out, err
+    user.devbox("sync", "--take", "remote", "app.py")
+    assert (user.project / "app.py").read_text() == "theirs\n"
+    user.devbox("sync")
+    user.host.sh(f"echo theirs again > {_REMOTE}/p/app.py")
+    user.devbox("sync", code=4)
+    user.devbox("sync", "--take", "local", "app.py")
+    assert user.there(tmp_path / "there") == wanted(user.project)
+
+
+def test_a_root_that_cannot_be_made_gives_the_line_that_makes_it(user: User) -> None:
+    file = user.project / "devbox.yaml"
+    file.write_text("name: p\nhost: far\nsync:\n  - {local: ., remote: /srv/nowhere/p}\n")
+    _out, err = user.devbox("sync", code=1)
+    line = next(line for line in err.splitlines() if "sudo install" in line)
+    command = line.partition("next: ")[2].replace(
+        "ssh far", f"ssh -F {user.environment['DEVBOX_SSH_CONFIG']} far"
+    )
+    subprocess.run(command, shell=True, check=True, stdin=subprocess.DEVNULL)
+    user.devbox("sync")
+    assert "devbox.yaml" in user.host.sh("ls -A /srv/nowhere/p")
+
+
+def test_watching_follows_answers_and_refuses_a_second(user: User, tmp_path: Path) -> None:
+    fill(user.project)
+    watching = user.start("sync", "--watch")
+    assert watching.stderr is not None
+    assert any("in step" in line for line in iter(watching.stderr.readline, ""))
+    (user.project / "app.py").write_text("saved")
+    user.devbox("sync", "--flush")
+    assert user.there(tmp_path / "flushed") == wanted(user.project)
+    assert json.loads(user.devbox("--json", "sync", "--status")[0])["watching"]
+    _out, err = user.devbox("sync", "--watch", code=1)
+    assert f"process {watching.pid}" in err
+    user.proxy.cut()
+    (user.project / "app.py").write_text("saved after the link was cut")
+    user.devbox("sync", "--flush")
+    assert user.host.sh(f"cat {_REMOTE}/p/app.py") == "saved after the link was cut"
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(20) == 130
+    watching.communicate()
+    assert "nobody watches" in user.devbox("sync", "--status")[0]
+
+
+def _large(project: Path) -> None:
+    for number in range(300):
+        (project / f"f{number:03}").write_bytes(os.urandom(40_000))
+
+
+def _started(user: User) -> subprocess.Popen[str]:
+    """A sync of 12 MB over a slow road, caught in the middle."""
+    user.proxy.delay = 0.05
+    process = user.start("sync")
+    end = time.monotonic() + 30
+    while user.proxy.carried["up"] < 1_500_000:
+        assert time.monotonic() < end, process.communicate()
+        time.sleep(0.002)
+    return process
+
+
+def test_a_cut_in_the_middle_leaves_no_half_file_and_converges(user: User, tmp_path: Path) -> None:
+    _large(user.project)
+    process = _started(user)
+    user.proxy.refuse()
+    user.proxy.cut()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, (out, err)
+    assert "error:" in err
+    assert "Traceback" not in err
+    user.proxy.delay = 0.0
+    whole = picture(user.project)
+    assert all(whole[name] == what for name, what in user.there(tmp_path / "cut").items())
+    user.proxy.refuse(False)
+    user.devbox("sync")
+    assert user.there(tmp_path / "after") == whole
+    assert user.leftovers() == "root"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_in_the_middle(user: User, tmp_path: Path, number: signal.Signals) -> None:
+    _large(user.project)
+    process = _started(user)
+    process.send_signal(number)
+    _out, err = process.communicate(timeout=30)
+    assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL), err
+    assert "Traceback" not in err
+    user.proxy.delay = 0.0
+    whole = picture(user.project)
+    assert all(whole[name] == what for name, what in user.there(tmp_path / "then").items())
+    (user.project / "f000").write_text("changed meanwhile")
+    user.devbox("sync")
+    assert user.there(tmp_path / "after") == picture(user.project)
+    assert user.leftovers() == "root"
