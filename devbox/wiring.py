@@ -6,8 +6,8 @@ Everything is imported when it is asked for, so that a command pays only for wha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from devbox.adapters.docker.daemon import DockerDaemon
     from devbox.adapters.ssh.connection import Connection
     from devbox.config.model import Config, Mapped
-    from devbox.doctor.chain import Section
     from devbox.ports.ask import Ask
     from devbox.ports.check import Check
     from devbox.ports.daemon import Endpoint
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from devbox.ports.watcher import Watcher
     from devbox.sync.rounds import Place
     from devbox.sync.session import Session
+
+_T = TypeVar("_T")
 
 
 def open_host(host: Config | str, ask: Ask | None = None) -> Connection:
@@ -52,73 +53,43 @@ def probe() -> Probe:
     return TlsProbe()
 
 
-@contextmanager
-def doctor_sections(config: Config, ask: Ask) -> Iterator[list[Section]]:
-    """The chain of every room for this config; they share one connection, which ends with the context."""
-    import os
+class Reach:
+    """How `doctor` reaches a config's host and daemon: connected when asked for, kept to its end."""
 
-    from devbox.adapters.ssh.checks import Door, checks
-    from devbox.doctor import local, remote
-    from devbox.doctor.chain import Section
-    from devbox.host.store import Store
-    from devbox.image.checks import checks as image_checks
-    from devbox.ports.check import Stage
+    def __init__(self, config: Config, ask: Ask) -> None:
+        from devbox.adapters.ssh.checks import Door
 
-    init = f"devbox init {config.host}"
-    roots = [mapping.remote for mapping in config.sync]
-    # A project may only sync: then the daemon is none of its links, unless `init` made it one.
-    wants_docker = bool(config.services) or not config.sync or Store(config.host).record() is not None
-    with ExitStack() as stack:
-        door = Door(lambda: open_host(config, ask))
-        stack.callback(door.close)
+        self.config = config
+        self._door = Door(lambda: open_host(config, ask))
+        self._stack = ExitStack()
+        self._daemon: DockerDaemon | None = None
 
-        def image() -> list[Check]:
-            return image_checks(config, stack.enter_context(open_daemon(config, door.connection())))
+    def __enter__(self) -> Reach:
+        self._stack.callback(self._door.close)
+        return self
 
-        yield [
-            Section("ssh", Stage.SSH, lambda: checks(config.host, door)),
-            *(_daemon_sections(config, door.connection, stack) if wants_docker else []),
-            Section(
-                "environment", Stage.CLIENT, lambda: local.checks(os.environ, Store(config.host).context)
-            ),
-            Section("folders", Stage.SYNC, lambda: remote.folders(door.connection(), roots, init)),
-            *([Section("image", Stage.IMAGE, image)] if config.services else []),
-        ]
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
+    def checks(self) -> list[Check]:
+        """The links up to the login."""
+        from devbox.adapters.ssh.checks import checks
 
-def _daemon_sections(config: Config, connection: Callable[[], Connection], stack: ExitStack) -> list[Section]:
-    """The host room's part of the chain: what the host says of itself, its TLS door, what is kept here."""
-    import time
+        return checks(self.config.host, self._door)
 
-    from devbox.doctor.chain import Section
-    from devbox.errors import HostError
-    from devbox.host import checks, prepare, proof
-    from devbox.host.model import Wish
-    from devbox.host.room import Room
-    from devbox.host.store import Store
-    from devbox.ports.check import Stage
-    from devbox.ports.events import ignore
+    def host(self) -> Connection:
+        """The host; raises what stands against it."""
+        return self._door.connection()
 
-    store, docker = Store(config.host), config.docker
-    wish = Wish(endpoint=docker.endpoint, port=docker.port, host=config.host)
+    def daemon(self) -> DockerDaemon:
+        """The host's daemon, over the config's endpoint."""
+        if self._daemon is None:
+            self._daemon = self.hold(open_daemon(self.config, self.host()))
+        return self._daemon
 
-    def room() -> Room:
-        return Room(connection(), store, probe(), ignore, time.time)
-
-    def on_host() -> list[Check]:
-        return checks.on_host(prepare.read(room(), (), docker.endpoint), wish, time.time())
-
-    def from_here() -> list[Check]:
-        record = store.record()
-        if record is None:
-            step = f"devbox init {config.host}"
-            raise HostError("this host was not prepared from here", next_steps=[step])
-        door = stack.enter_context(proof.door(room(), wish, record.engine))
-        return checks.from_here(door, probe())
-
-    kept = Section("kept here", Stage.CLIENT, lambda: checks.client(store, time.time()))
-    tls = [Section("TLS", Stage.TLS, from_here), kept]
-    return [Section("dockerd", Stage.DAEMON, on_host), *(tls if docker.endpoint.value != "ssh" else [])]
+    def hold(self, resource: AbstractContextManager[_T]) -> _T:
+        """Enter a context that lasts as long as this one."""
+        return self._stack.enter_context(resource)
 
 
 @contextmanager
@@ -189,7 +160,7 @@ def sync_sessions(
         trees = stack.enter_context(_Trees(config, ask, host))
         sessions = []
         for mapping in config.sync:
-            place = _place(config, mapping)
+            place = sync_place(config, mapping)
             sessions.append(Session(place, trees.opener(mapping), emit))
             stack.callback(sessions[-1].close)
         yield sessions
@@ -208,7 +179,8 @@ def watch(place: Place, covers: Callable[[bytes, bool], bool]) -> Watcher:
     return Inotify(place.root, covers)
 
 
-def _place(config: Config, mapping: Mapped) -> Place:
+def sync_place(config: Config, mapping: Mapped) -> Place:
+    """A mapping's two roots, and where its index is."""
     import os
     from pathlib import Path
 

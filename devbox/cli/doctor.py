@@ -29,6 +29,7 @@ def doctor(
     """Walk the chain from DNS to the app; stop at the first broken link and name the fix."""
     from devbox import wiring
     from devbox.cli.asking import Terminal
+    from devbox.cli.doctoring import sections
     from devbox.doctor import chain
 
     run = options.of(ctx)
@@ -41,8 +42,8 @@ def doctor(
         else:
             console.finding(link.name, link.finding)
 
-    with wiring.doctor_sections(config, Terminal(console)) as sections:
-        links = chain.walk(sections, tell)
+    with wiring.Reach(config, Terminal(console)) as reach:
+        links = chain.walk(sections(config, reach, console), tell)
     broken = chain.break_in(links)
     report = {"ok": broken is None, "broken": broken.name if broken else None}
     data: dict[str, Any] = {**report, "checks": [link.as_data() for link in links]}

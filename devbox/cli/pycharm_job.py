@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from devbox.errors import EXIT_FAILURE, DevboxError
 
 if TYPE_CHECKING:
     from devbox.config.model import Config
+    from devbox.ports.check import Finding
     from devbox.pycharm.facts import Answer
     from devbox.pycharm.ides import Ide
     from devbox.pycharm.model import Facts
@@ -139,14 +140,13 @@ class Job:
         self.data["ide"] = {"name": ide.name, "folder": str(ide.folder)}
 
     def ask_again(self) -> Answer:
-        """What `ask` found out in this run."""
+        """What `ask` found out last."""
         from devbox.pycharm.facts import Answer
 
         return Answer.from_data(self.memory.facts)
 
     def closed_ide(self) -> Ide:
         """The IDE to install into; while it runs it would write over ours."""
-
         ide = self.ide()
         if ide.community:
             raise DevboxError(
@@ -200,18 +200,11 @@ class Job:
     def check(self, upload: bool) -> None:
         """Say what is stale; exit 1 when something is."""
         from devbox.ports.check import Verdict
-        from devbox.pycharm import checks, render, store
-        from devbox.pycharm.facts import Answer
+        from devbox.pycharm import checks
 
-        then, now = Answer.from_data(self.memory.facts), self.asked()
+        then, now = self.ask_again(), self.asked()
         facts = self.facts(now.or_else(then), upload or checks.uploads(self.root))
-        findings = list(checks.remembered(now, then))
-        findings += checks.files_named(facts)
-        last = self.memory.of(self.root)
-        findings += checks.stale(store.plan(self.root, render.project(facts), last, False))
-        for place in (Path(one) for one in self.memory.places if Path(one) != self.root):
-            planned = store.plan(place, render.ide(facts), self.memory.of(place), False)
-            findings += checks.stale(planned, "devbox pycharm --install")
+        findings = [*checks.remembered(now, then), *checks.files_named(facts), *self.stale(facts)]
         for name, finding in findings:
             self.console.finding(name, finding)
         for note in self.data["notes"]:
@@ -222,6 +215,16 @@ class Job:
         self.console.result(said, self.data)
         if failed:
             raise typer.Exit(EXIT_FAILURE)
+
+    def stale(self, facts: Facts) -> Iterator[tuple[str, Finding]]:
+        """Each file of the project and of the IDEs, and whether it says what these facts say."""
+        from devbox.pycharm import checks, render, store
+
+        last = self.memory.of(self.root)
+        yield from checks.stale(store.plan(self.root, render.project(facts), last, False))
+        for place in (Path(one) for one in self.memory.places if Path(one) != self.root):
+            planned = store.plan(place, render.ide(facts), self.memory.of(place), False)
+            yield from checks.stale(planned, "devbox pycharm --install")
 
     def summary(self) -> str:
         """The result for people."""
@@ -241,8 +244,5 @@ def _must_be_closed(ide: Ide) -> None:
     from devbox.pycharm import ides
 
     if why := ides.running(ide, ides.this_machine()):
-        raise DevboxError(
-            f"{ide.name} is running",
-            why=f"{why}; it would write its settings over ours when it closes",
-            next_steps=["close PyCharm and try again"],
-        )
+        why = f"{why}; it would write its settings over ours when it closes"
+        raise DevboxError(f"{ide.name} is running", why=why, next_steps=["close PyCharm and try again"])

@@ -19,6 +19,6 @@ def _present(config: Config, daemon: Daemon) -> Finding:
     except DevboxError as error:
         return Finding(Verdict.FAILED, str(error), next(iter(error.next_steps), ""))
     if image is None:
-        return Finding(Verdict.FAILED, f"{config.image} is not on the host", "devbox build")
+        return Finding(Verdict.WARNING, f"{config.image} is not on the host yet", "devbox build")
     data = {"id": image.id, "size": image.size}
     return Finding(Verdict.OK, f"{config.image} {image.id[7:19]}, {image.size / 1e6:.0f} MB", data=data)

@@ -31,6 +31,22 @@ def stale(changes: Iterable[Change], fix: str = _FIX) -> Iterator[tuple[str, Fin
         yield change.name, found
 
 
+def up_to_date(written: bool, findings: Callable[[], Iterable[tuple[str, Finding]]]) -> Check:
+    """All files in one link of doctor's chain: stale ones are a warning, none at all is nobody's fault."""
+
+    def probe() -> Finding:
+        if not written:
+            return Finding(Verdict.SKIPPED, f"no settings of devbox are written here ({_FIX})")
+        found = list(findings())
+        bad = [(name, one) for name, one in found if one.verdict is Verdict.FAILED]
+        if not bad:
+            return Finding(Verdict.OK, f"{len(found)} files say what devbox.yaml says")
+        evidence = "; ".join(f"{name} {one.evidence}" for name, one in bad)
+        return Finding(Verdict.WARNING, evidence, bad[0][1].fix)
+
+    return Check("PyCharm's files", Stage.IDE, probe)
+
+
 def remembered(now: Answer, then: Answer) -> Iterator[tuple[str, Finding]]:
     """Whether what the remote side says is still what the files were made from."""
     pairs = {

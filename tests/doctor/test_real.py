@@ -56,9 +56,10 @@ def test_before_and_after_init(rehearsal_factory: Callable[[Wish], RehearsalHost
 
     with (terminal.folder / "devbox.yaml").open("a") as config:
         config.write("services:\n  web: {command: run}\n")
-    found = chain(terminal, code=1)
-    assert found["broken"] == "app image"
-    assert found["app image"]["fix"] == "devbox build"
+    found = chain(terminal)
+    assert (found["app image"]["verdict"], found["app image"]["fix"]) == ("warning", "devbox build")
+    assert found["services"]["verdict"] == "skipped"
+    assert "(devbox up)" in found["services"]["evidence"]
 
     host.sh("systemctl stop docker.socket docker.service")
     found = chain(terminal, code=1)
