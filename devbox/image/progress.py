@@ -90,7 +90,10 @@ class Progress:
         """The failure with the step, its last lines and its place in the Dockerfile."""
         seen = next((one for one in self.steps.values() if one.error and "canceled" not in one.error), None)
         if seen is None:
-            return BuildFailed("the build failed", where=failed.where or name, why=failed.why)
+            steps = failed.next_steps or ["devbox doctor", "devbox build"]
+            return BuildFailed(
+                "the build failed", where=failed.where or name, why=failed.why, next_steps=steps
+            )
         instruction = locate(seen.name, dockerfile)
         where = f"{name}:{instruction.line}" if instruction else name
         last = [*seen.last, *([seen.partial.decode(errors="replace")] if seen.partial else [])]

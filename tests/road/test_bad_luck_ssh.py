@@ -17,7 +17,7 @@ import pytest
 
 from tests.ssh.sshd import Sshd, free_port, keygen, sshd
 
-COMMANDS = (["init", "--plan"], ["doctor"], ["build"])
+COMMANDS = (["init", "--plan"], ["doctor"], ["build"], ["sync"])
 """Commands that need the host: the same trouble has the same words in each."""
 
 

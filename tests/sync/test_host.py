@@ -207,3 +207,16 @@ def test_stopped_in_the_middle(user: User, tmp_path: Path, number: signal.Signal
     user.devbox("sync")
     assert user.there(tmp_path / "after") == picture(user.project)
     assert user.leftovers() == "root"
+
+
+def test_two_at_once(user: User, tmp_path: Path) -> None:
+    _large(user.project)
+    first = _started(user)
+    _out, err = user.devbox("sync", code=1)
+    assert "another devbox syncs this project to this host" in err
+    assert f"process {first.pid} holds the lock" in err
+    assert "next: " in err
+    user.proxy.delay = 0.0
+    _out, err = first.communicate(timeout=60)
+    assert first.returncode == 0, err
+    assert user.there(tmp_path / "after") == picture(user.project)

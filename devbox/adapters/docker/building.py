@@ -137,7 +137,10 @@ def _answers(api: Http, response: http.client.HTTPResponse) -> Iterator[BuildEve
         elif message.get("id") == _IMAGE:
             image = message["aux"]["ID"]
     if not image:
-        raise BuildFailed("the build ended without an image", where=api.where, why="the connection broke")
+        again = ["devbox build   (finished steps come out of the host's cache)", "devbox doctor"]
+        raise BuildFailed(
+            "the build ended without an image", where=api.where, why="the connection broke", next_steps=again
+        )
     yield Built(image)
 
 

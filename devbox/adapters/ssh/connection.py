@@ -170,7 +170,12 @@ class Connection:
         try:
             yield
         except paramiko.ChannelException as error:
-            raise HostError("the host does not open this channel", where=where, why=error.text) from error
+            raise HostError(
+                "the host does not open this channel",
+                where=where,
+                why=error.text,
+                next_steps=["devbox doctor"],
+            ) from error
         except _BROKEN as error:
             raise ConnectionLost(
                 "the connection broke" if not self.alive else "the host does not answer",

@@ -1,0 +1,106 @@
+"""Bad luck on the way, through the real command line on real hosts: cut links, missing Docker."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal.hosts import RehearsalHost, Wish
+from tests.rehearsal.proxy import Proxy
+from tests.road.terminal import Terminal
+
+pytestmark = pytest.mark.host
+
+CONFIG = """
+name: unlucky
+host: {host}
+docker: {{endpoint: ssh}}
+build: {{args: {{PYTHON_IMAGE: "{python}"}}}}
+sync: [{{local: ., remote: ~/devbox/unlucky}}]
+"""
+DOCKERFILE = """\
+ARG PYTHON_IMAGE
+FROM ${PYTHON_IMAGE}
+COPY app.py /app.py
+RUN echo begun; sleep 4.713; echo done >/mark
+"""
+
+
+def project(terminal: Terminal) -> None:
+    terminal.folder = terminal.home.parent / "unlucky"
+    terminal.folder.mkdir()
+    text = CONFIG.format(host=terminal.host, python=terminal.python_image)
+    (terminal.folder / "devbox.yaml").write_text(text)
+    (terminal.folder / "Dockerfile.dev").write_text(DOCKERFILE)
+    (terminal.folder / "app.py").write_text("print('here')\n")
+
+
+@pytest.fixture
+def road(
+    terminal: Terminal, rehearsal_host: RehearsalHost, proxy_factory: Callable[..., Proxy]
+) -> tuple[Terminal, Proxy]:
+    """A terminal whose way to the host can be cut."""
+    rehearsal_host.sh("usermod -aG docker dev")
+    proxy = proxy_factory((rehearsal_host.address, 22))
+    config = terminal.home / "ssh_config"
+    near = f"  HostName 127.0.0.1\n  Port {proxy.port}\n  HostKeyAlias {rehearsal_host.address}"
+    config.write_text(config.read_text().replace(f"  HostName {rehearsal_host.address}", near))
+    project(terminal)
+    return terminal, proxy
+
+
+def test_a_cut_in_the_middle_of_a_build_and_the_next_run_converges(
+    road: tuple[Terminal, Proxy], rehearsal_host: RehearsalHost
+) -> None:
+    terminal, proxy = road
+    rehearsal_host.sh("docker image rm -f unlucky-dev; docker builder prune -af", check=False)
+    running = terminal.start("build")
+    _await_line(running, "| begun")
+    proxy.refuse()
+    proxy.cut()
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 1, (out, err)
+    assert "error: " in err
+    assert "next: " in err
+    assert "Traceback" not in err
+    _until(lambda: "sleep 4.713" not in rehearsal_host.sh("ps -eo args"))
+    assert rehearsal_host.sh("docker image ls -q unlucky-dev") == ""
+    proxy.refuse(False)
+    assert terminal.devbox("build").stdout.split()[0] == "unlucky-dev"
+    said = rehearsal_host.sh("docker run --rm unlucky-dev sh -c 'cat /mark /app.py'")
+    assert said == "done\nprint('here')\n"
+
+
+def test_no_docker_on_the_host(rehearsal_factory: Callable[[Wish], RehearsalHost], tmp_path: Path) -> None:
+    host = rehearsal_factory(Wish("chain-bare", docker=False))
+    terminal = Terminal(home=tmp_path / "home", host=host.name, folder=tmp_path)
+    project(terminal)
+    built = terminal.devbox("build", code=1).stderr
+    assert "error: " in built
+    assert "next: " in built
+    with (terminal.folder / "devbox.yaml").open("a") as config:
+        config.write("services: {web: {command: run}}\n")
+    walked = terminal.devbox("doctor", code=1)
+    assert "broken at dockerd runs: Docker is not installed" in walked.stdout
+    assert f"fix: devbox init {host.name} --install" in walked.stderr
+    terminal.devbox("sync")
+    assert host.sh("cat /home/dev/devbox/unlucky/app.py") == "print('here')\n"
+
+
+def _await_line(running: subprocess.Popen[str], words: str) -> None:
+    assert running.stderr is not None
+    for line in running.stderr:
+        if words in line:
+            return
+    raise AssertionError(f"it never said {words!r}")
+
+
+def _until(probe: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not probe():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
