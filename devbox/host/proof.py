@@ -88,9 +88,10 @@ def demand(room: Room, findings: Findings) -> Findings:
 def closed(room: Room, wish: Wish) -> Findings:
     """After an undo: nobody is let in at the port any more, not even we."""
     found = []
-    for address in room.probe.addresses(room.host.address.hostname, wish.port):
+    name = room.host.address.hostname
+    for address in room.probe.addresses(name, wish.port):
         for credentials in (prove.ours(room.store.folder), None):
-            answer = room.probe.ask(address, "/version", name=address[0], credentials=credentials)
+            answer = room.probe.ask(address, "/version", name=name, credentials=credentials)
             if answer.let_in:
                 evidence = f"the API still answers at {address[0]}:{address[1]}"
                 found.append(("the port is closed", Finding(Verdict.FAILED, evidence)))
@@ -126,6 +127,8 @@ def compare(proposal: Proposal, after: Facts) -> Findings:
 
 def other_doors(facts: Facts, wish: Wish) -> Finding:
     """Whether dockerd listens on TCP anywhere else than wished."""
+    if not any(one.program for one in facts.listeners):
+        return Finding(Verdict.SKIPPED, "the host cannot say who listens (no ss, or not as root)")
     doors = [one for one in facts.listeners if one.program == "dockerd" and one.port not in _SWARM]
     if wish.endpoint is not Endpoint.SSH:
         tunnel = wish.endpoint is Endpoint.TLS_TUNNEL
