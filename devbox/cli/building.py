@@ -17,16 +17,17 @@ def watched(console: Console) -> Iterator[Emit]:
     if console.as_json or console.quiet or not console.err.isatty():
         yield lambda event: None if event.kind in _SILENT and not console.as_json else console.event(event)
         return
-    with _live(console) as emit:
+    with _live() as emit:
         yield emit
 
 
 @contextmanager
-def _live(console: Console) -> Iterator[Emit]:
+def _live() -> Iterator[Emit]:
     """One spinner line that shows what runs; finished steps scroll up above it."""
     import rich.console
 
-    with rich.console.Console(stderr=True).status("sending the build context") as status:
+    terminal = rich.console.Console(stderr=True)
+    with terminal.status("asking the daemon") as status:
 
         def emit(event: Event) -> None:
             if event.kind == "build.sent":
@@ -34,7 +35,9 @@ def _live(console: Console) -> Iterator[Emit]:
             elif event.kind == "build.output":
                 status.update(_one_line(event.text))
             elif event.text:
-                console.say(event.text)
+                # Through the same console as the spinner, which otherwise writes over the line.
+                terminal.print(event.text, markup=False, highlight=False, soft_wrap=True)
+                status.update(_one_line(event.text) if event.kind == "build.step" else "")
 
         yield emit
 

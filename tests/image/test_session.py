@@ -65,11 +65,11 @@ def test_only_what_changed_travels(on_both: Folder) -> None:
 
 
 @pytest.mark.host
-def test_a_changed_dockerfile_of_the_same_size_is_seen(on_both: Folder) -> None:
+def test_a_changed_dockerfile_of_the_same_size_is_seen(project: Folder) -> None:
     for word in ("one", "two"):
-        on_both.write("Dockerfile.dev", f"FROM {PYTHON_IMAGE}\nENV WORD={word}\n")
-        assert on_both.run("build").code == 0
-        assert f"WORD={word}" in on_both.host.shell("docker", "inspect", "imaged-dev")
+        project.write("Dockerfile.dev", f"FROM {PYTHON_IMAGE}\nENV WORD={word}\n")
+        assert project.run("build").code == 0
+        assert f"WORD={word}" in project.host.shell("docker", "inspect", "imaged-dev")
 
 
 @pytest.mark.host
@@ -100,21 +100,21 @@ def test_secrets_reach_the_step_and_nothing_else(on_both: Folder) -> None:
 
 
 @pytest.mark.host
-def test_a_dockerfile_outside_the_context(on_both: Folder) -> None:
-    config = (on_both.path / "devbox.yaml").read_text().replace("build: {", "build: {context: app, ")
-    on_both.write("devbox.yaml", config)
-    on_both.write("app/main.py", "x")
-    assert on_both.run("build").code == 0
+def test_a_dockerfile_outside_the_context(project: Folder) -> None:
+    config = (project.path / "devbox.yaml").read_text().replace("build: {", "build: {context: app, ")
+    project.write("devbox.yaml", config)
+    project.write("app/main.py", "x")
+    assert project.run("build").code == 0
     words = ("docker", "run", "--rm", "imaged-dev", "find", ".", "-type", "f")
-    assert on_both.host.shell(*words).split() == ["./main.py"]
+    assert project.host.shell(*words).split() == ["./main.py"]
 
 
 @pytest.mark.host
-def test_links_modes_and_empty_folders_arrive_as_they_are(on_both: Folder) -> None:
-    (on_both.path / "dangling").symlink_to("nowhere")
-    (on_both.path / "empty").mkdir()
-    on_both.write("run.sh", "#!/bin/sh").chmod(0o751)
-    assert on_both.run("build").code == 0
+def test_links_modes_and_empty_folders_arrive_as_they_are(project: Folder) -> None:
+    (project.path / "dangling").symlink_to("nowhere")
+    (project.path / "empty").mkdir()
+    project.write("run.sh", "#!/bin/sh").chmod(0o751)
+    assert project.run("build").code == 0
     words = (
         "docker",
         "run",
@@ -124,7 +124,7 @@ def test_links_modes_and_empty_folders_arrive_as_they_are(on_both: Folder) -> No
         "-c",
         "readlink dangling; stat -c %a run.sh; ls -d empty",
     )
-    assert on_both.host.shell(*words).split() == ["nowhere", "751", "empty"]
+    assert project.host.shell(*words).split() == ["nowhere", "751", "empty"]
 
 
 class WithoutSession(Http):
@@ -137,8 +137,8 @@ class WithoutSession(Http):
 
 
 @pytest.mark.host
-def test_without_a_session_the_whole_context_travels(on_both: Folder) -> None:
-    config = load(on_both.path / "devbox.yaml")
+def test_without_a_session_the_whole_context_travels(project: Folder) -> None:
+    config = load(project.path / "devbox.yaml")
     wanted = plan(config)
     with ExitStack() as stack:
         link = stack.enter_context(wiring.open_host(config))
