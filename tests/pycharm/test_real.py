@@ -94,8 +94,8 @@ def stage(bench: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
     made = Stage(host, Settings(project, options, home), environment)
     made.devbox("init", "--yes")
     made.devbox("build")
+    made.devbox("sync")
     made.devbox("pycharm", "--install")
-    upload(made.settings, "web.py")
     yield made
     hosts.down(host.name)
 
@@ -163,7 +163,7 @@ def test_docker_answers_at_the_address_with_the_certificates(stage: Stage) -> No
 def test_a_saved_file_is_seen_by_the_interpreter_in_the_container(stage: Stage) -> None:
     settings = stage.settings
     (settings.project / "saved.py").write_text("WORD = 'just saved'\n")
-    upload(settings, "saved.py")
+    stage.devbox("sync")
     configuration = settings.configuration("devbox service web")
     table = settings.root(settings.options / "jdk.table.xml")
     name = settings.option(configuration, "SDK_NAME")
@@ -183,14 +183,38 @@ def test_a_saved_file_is_seen_by_the_interpreter_in_the_container(stage: Stage) 
     assert done.stdout == "just saved\n", done.stderr
 
 
-def test_the_deployment_server_has_the_file_where_the_mapping_says(stage: Stage) -> None:
+def test_what_pycharm_uploads_and_what_sync_brings_meet_in_the_same_place(stage: Stage) -> None:
     settings = stage.settings
     mapping = settings.first(settings.project / ".idea/deployment.xml", "mapping")
+    (settings.project / "web.py").write_text("print('uploaded')\n")
+    upload(settings, "web.py")
     client, files = sftp(settings)
-    with client, files:
-        with files.open(f"{mapping.get('deploy')}/web.py") as remote:
-            assert remote.read() == (settings.project / "web.py").read_bytes()
-        assert settings.expand(mapping.get("local") or "") == str(settings.project)
+    with client, files, files.open(f"{mapping.get('deploy')}/web.py") as remote:
+        assert remote.read() == b"print('uploaded')\n"
+    stage.devbox("sync")  # adopts equal bytes: no conflict
+
+
+def test_doctor_warns_of_two_ways_of_syncing_at_once(stage: Stage) -> None:
+    stage.devbox("pycharm", "--upload")
+    argv = [sys.executable, "-m", "devbox", "sync", "--watch"]
+    watching = subprocess.Popen(argv, cwd=stage.settings.project, env=stage.environment)
+    try:
+        verdicts = (_both_ways(stage) for _ in range(60) if watching.poll() is None)
+        assert "warning" in verdicts  # as soon as it listens
+    finally:
+        watching.terminate()
+        watching.wait()
+    assert _both_ways(stage) == "ok"
+    stage.devbox("pycharm")
+
+
+def _both_ways(stage: Stage) -> str:
+    argv = [sys.executable, "-m", "devbox", "doctor", "--json"]
+    done = subprocess.run(
+        argv, cwd=stage.settings.project, env=stage.environment, capture_output=True, text=True
+    )
+    found = {check["name"]: check["verdict"] for check in json.loads(done.stdout)["checks"]}
+    return str(found["one way of syncing"])
 
 
 def test_the_ssh_interpreter_is_the_hosts_and_runs_there(stage: Stage) -> None:
