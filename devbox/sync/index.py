@@ -63,8 +63,8 @@ class Index:
         ).fetchone()
         return int(count)
 
-    def agree(self, path: bytes, record: Record) -> None:
-        """Both sides have this now."""
+    def agree(self, path: bytes, record: Record, settled: bool = True) -> None:
+        """Both sides have this now. Not `settled`: only the local side was looked at, intents stay open."""
         here, there = record.local, record.remote
         self._db.execute(
             "INSERT OR REPLACE INTO entry VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -83,7 +83,8 @@ class Index:
                 *(record.digest, record.racy),
             ),
         )
-        self._settle(path)
+        if settled:
+            self._settle(path)
 
     def forget(self, path: bytes) -> None:
         """Neither side has it, or it is no business of ours any more."""
@@ -93,8 +94,9 @@ class Index:
     def moved(self, old: bytes, new: bytes) -> None:
         """A folder and all below it have another name now, on both sides."""
         for path, record in self.records(old).items():
-            self.forget(path)
-            self.agree(new + path[len(old) :], record)
+            self._db.execute("DELETE FROM entry WHERE path = ?", (path,))
+            self.agree(new + path[len(old) :], record, settled=False)
+        self._db.execute("DELETE FROM intent WHERE path = ? AND target = ?", (new, old))
 
     def conflict(self, path: bytes, why: str) -> None:
         """Keep a conflict until it is resolved."""
@@ -116,20 +118,47 @@ class Index:
             elif isinstance(one, PutLink):
                 rows.append((one.path, Kind.LINK, 0, 0, one.target))
             elif isinstance(one, Move):
-                rows.append((one.target, Kind.DIRECTORY, 0, 0, b""))
+                rows.append((one.target, Kind.DIRECTORY, 0, 0, one.path))
         with self.together():
             self._db.executemany("INSERT INTO intent VALUES (?,?,?,?,?)", rows)
 
     def intents(self) -> dict[bytes, tuple[Entry, ...]]:
         """What a session that did not end may have left on the host."""
         found: dict[bytes, tuple[Entry, ...]] = {}
-        for path, kind, size, mtime, target in self._db.execute("SELECT * FROM intent"):
+        rows = self._db.execute("SELECT * FROM intent WHERE kind <> ?", (Kind.DIRECTORY,))
+        for path, kind, size, mtime, target in rows:
             entry = Entry(Kind(kind), size, mtime, target=target)
             found[path] = (*found.get(path, ()), entry)
         return found
 
-    def forget_intents(self) -> None:
-        self._db.execute("DELETE FROM intent")
+    def moves(self) -> list[tuple[bytes, bytes]]:
+        """Renames of folders, old and new, of which it is not known whether they happened."""
+        return list(self._db.execute("SELECT target, path FROM intent WHERE kind = ?", (Kind.DIRECTORY,)))
+
+    def undone(self, operation: Operation) -> None:
+        """This operation surely changed nothing: its intent goes, others of its path stay."""
+        if isinstance(operation, Put):
+            what = (operation.path, Kind.FILE, operation.size, operation.mtime_ns, b"")
+        elif isinstance(operation, PutLink):
+            what = (operation.path, Kind.LINK, 0, 0, operation.target)
+        elif isinstance(operation, Move):
+            what = (operation.target, Kind.DIRECTORY, 0, 0, operation.path)
+        else:
+            return
+        # Only the newest: the same intent of a session that was killed may have been carried out.
+        self._db.execute(
+            "DELETE FROM intent WHERE rowid = (SELECT max(rowid) FROM intent"
+            " WHERE path = ? AND kind = ? AND size = ? AND mtime = ? AND target = ?)",
+            what,
+        )
+
+    def forget_intents(self, but: set[bytes]) -> None:
+        """Everything was looked at: what is still open is no intent of ours, `but` for these paths."""
+        rows = [
+            (path,) for (path,) in self._db.execute("SELECT DISTINCT path FROM intent") if path not in but
+        ]
+        with self.together():
+            self._db.executemany("DELETE FROM intent WHERE path = ?", rows)
 
     @property
     def token(self) -> bytes:

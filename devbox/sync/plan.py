@@ -43,12 +43,11 @@ def make(view: View, source_of: SourceOf, in_place: frozenset[bytes] = frozenset
     plan, draft = Plan(), _Draft()
     moved = _moves(view, plan, draft, source_of)
     blocked: set[bytes] = set()
-    for path in sorted({*view.local, *view.records}):
-        if path in moved:
+    paths = {*view.local, *view.records, *(view.intents if view.remote is not None else ())}
+    for path in sorted(paths - moved):
+        if blocked and any(above in blocked for above in _above(path)):
             continue
-        if any(path.startswith(above + b"/") for above in blocked):
-            continue
-        if not _decide(path, view, plan, draft, source_of, in_place):
+        if not _decide(_case(path, view), plan, draft, source_of, in_place):
             blocked.add(path)
     plan.waves = _waves(view, draft)
     return plan
@@ -96,43 +95,63 @@ def without_deletes(plan: Plan) -> list[bytes]:
     return parked
 
 
-def _decide(
-    path: bytes,
-    view: View,
-    plan: Plan,
-    draft: _Draft,
-    source_of: SourceOf,
-    in_place: frozenset[bytes],
-) -> bool:
-    """One path. False when a conflict stands there, so that nothing below it can be done."""
-    local, record = view.local.get(path), view.records.get(path)
-    asked = view.remote is not None
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One path: what is here, what was agreed on, what was found there (`None` as well when nobody asked)."""
+
+    path: bytes
+    local: Local | None
+    record: Record | None
+    found: Entry | None
+    asked: bool
+    expects: tuple[Entry, ...]
+    forced: bool
+
+    @property
+    def drifted(self) -> bool:
+        """Something stands there that neither the index nor the journal explains."""
+        found = self.found
+        return not self.forced and found is not None and not any(found.matches(one) for one in self.expects)
+
+    @property
+    def unchanged(self) -> bool:
+        """Both sides surely have what was agreed on (but perhaps for the mode)."""
+        local, record = self.local, self.record
+        if local is None or record is None or self.forced or record.local.kind is not local.kind:
+            return False
+        if self.asked and (self.found is None or not self.found.matches(record.remote)):
+            return False
+        if not self.asked and len(self.expects) > 1:  # an interrupted session may have put something there
+            return False
+        return _agrees(local, record)
+
+
+def _case(path: bytes, view: View) -> _Case:
+    record = view.records.get(path)
     found = view.remote.get(path) if view.remote is not None else None
     expects = (*((record.remote,) if record else ()), *view.intents.get(path, ()))
-    forced = path in view.take_local
-    drifted = asked and found is not None and not any(found.matches(one) for one in expects)
+    asked, forced = view.remote is not None, path in view.take_local
+    return _Case(path, view.local.get(path), record, found, asked, expects, forced)
+
+
+def _decide(case: _Case, plan: Plan, draft: _Draft, source_of: SourceOf, in_place: frozenset[bytes]) -> bool:
+    """One path. False when a conflict stands there, so that nothing below it can be done."""
+    local, record, path = case.local, case.record, case.path
     if local is None:
-        return _gone(
-            path,
-            record,
-            found if asked else (record.remote if record else None),
-            drifted and not forced,
-            plan,
-            draft,
-        )
-    unchanged = record is not None and record.local.kind is local.kind and _agrees(local, record)
-    if drifted and found is not None and not forced:
-        return _meet(path, local, record, found, plan)
-    if unchanged and record and (not asked or found is not None) and not forced:
+        return _gone(case, plan, draft)
+    if case.drifted and case.found is not None:
+        return _meet(path, local, record, case.found, plan)
+    if record and case.unchanged:
         if record.local.mode != local.mode and local.kind is Kind.FILE:
             plan.reasons[path] = "mode changed"
-            draft.puts.append(SetMeta(path, local.mode, local.mtime_ns, expects))
+            draft.puts.append(SetMeta(path, local.mode, local.mtime_ns, case.expects))
         elif record.local != local:
             plan.adopt[path] = Record(local, record.remote, record.digest, record.racy)
         return True
-    plan.reasons[path] = _reason(record, found, asked, unchanged)
-    _clear(path, local, record, found, expects, forced, draft)
-    _create(path, local, expects, forced, draft, source_of, in_place)
+    missing = record is not None and case.asked and case.found is None and _agrees(local, record)
+    plan.reasons[path] = "new" if record is None else "missing on the host" if missing else "changed"
+    _clear(case, local, draft)
+    _create(path, local, case.expects, case.forced, draft, source_of, in_place)
     return True
 
 
@@ -147,28 +166,22 @@ def _agrees(local: Local, record: Record) -> bool:
     return same and (local.ctime_ns == known.ctime_ns or local.mode != known.mode)
 
 
-def _reason(record: Record | None, found: Entry | None, asked: bool, unchanged: bool) -> str:
-    if record is None:
-        return "new"
-    return "missing on the host" if unchanged and asked and found is None else "changed"
-
-
-def _gone(
-    path: bytes, record: Record | None, found: Entry | None, drifted: bool, plan: Plan, draft: _Draft
-) -> bool:
-    if record is None:
-        return True
-    if found is None:
+def _gone(case: _Case, plan: Plan, draft: _Draft) -> bool:
+    """Nothing is here: remove what we put there, forget what went by itself, keep what others changed."""
+    path, record, found = case.path, case.record, case.found
+    if case.asked and found is None:
         plan.forget.append(path)
         return True
-    if drifted:
-        plan.conflicts.append(Conflict(path, "deleted here, changed on the host"))
-        return False
-    plan.reasons[path] = "deleted"
-    if record.remote.kind is Kind.DIRECTORY:
+    if case.drifted:
+        if record:
+            plan.conflicts.append(Conflict(path, "deleted here, changed on the host"))
+        return record is None
+    kind = found.kind if found else record.remote.kind if record else None
+    if kind is Kind.DIRECTORY and record:
         draft.emptied.append(RemoveDirectory(path))
-    else:
-        draft.removes.append(Remove(path, (record.remote,)))
+    elif kind is not None and kind is not Kind.DIRECTORY:
+        draft.removes.append(Remove(path, case.expects))
+    plan.reasons[path] = "deleted" if record else "left by an interrupted run"
     return True
 
 
@@ -190,23 +203,15 @@ def _meet(path: bytes, local: Local, record: Record | None, found: Entry, plan: 
     return False
 
 
-def _clear(
-    path: bytes,
-    local: Local,
-    record: Record | None,
-    found: Entry | None,
-    expects: tuple[Entry, ...],
-    forced: bool,
-    draft: _Draft,
-) -> None:
+def _clear(case: _Case, local: Local, draft: _Draft) -> None:
     """Make room where the kind of thing changes: a rename cannot turn a file into a folder."""
-    standing = found.kind if found else record.remote.kind if record else None
+    standing = case.found.kind if case.found else case.record.remote.kind if case.record else None
     if standing is None or (standing is Kind.DIRECTORY) == (local.kind is Kind.DIRECTORY):
         return
     if standing is Kind.DIRECTORY:
-        draft.emptied.append(RemoveDirectory(path))
+        draft.emptied.append(RemoveDirectory(case.path))
     else:
-        draft.clear.append(Remove(path, expects, forced))
+        draft.clear.append(Remove(case.path, case.expects, case.forced))
 
 
 def _create(
@@ -287,6 +292,8 @@ def _same_below(old: bytes, new: bytes, view: View) -> Mapping[bytes, bytes]:
         moved = new + path[len(old) :]
         local = view.local.get(moved)
         if path in view.local or local is None or local.kind is not record.local.kind:
+            return {}
+        if path in view.intents or moved in view.intents:
             return {}
         if not _agrees(local, record) or record.local.mode != local.mode:
             return {}

@@ -86,10 +86,15 @@ class Rounds:
                 why="following it would delete everything on the host",
                 next_steps=["devbox sync --confirm-deletes   (if that is meant)"],
             )
-        folders = {b""}
+        known = {path for path, one in records.items() if one.local.kind is Kind.DIRECTORY}
+        folders = {b"", *known, *_moved_folders(self.index.moves(), known)}
         folders.update(path for path, one in found.entries.items() if one.kind is Kind.DIRECTORY)
-        folders.update(path for path, one in records.items() if one.local.kind is Kind.DIRECTORY)
         remote = tree.scan(sorted(folders))
+        for old, new in self.index.moves():
+            if new in remote and old not in remote:
+                with self.index.together():
+                    self.index.moved(old, new)  # it happened, and we were killed before we wrote it down
+                records = self.index.records()
         view = View(found.entries, records, remote, self.index.intents(), take_local)
         return self._planned(tree, view)
 
@@ -116,7 +121,7 @@ class Rounds:
         """Do the plan and record every outcome. Returns the paths that must be looked at again."""
         with self.index.together():
             for path, record in plan.adopt.items():
-                self.index.agree(path, record)
+                self.index.agree(path, record, settled=view.remote is not None)
                 report.adopted += path not in view.records
             for path in plan.forget:
                 self.index.forget(path)
@@ -156,6 +161,8 @@ class Rounds:
         """Put one outcome into the index. False when its path must be looked at again."""
         operation, path = outcome.operation, outcome.operation.path
         report.problems.pop(path, None)
+        if outcome.result in (Result.UNSTABLE, Result.FAILED):
+            self.index.undone(operation)
         if outcome.result is Result.UNSTABLE:
             return False
         if outcome.result is Result.FAILED:
@@ -199,6 +206,8 @@ class Rounds:
                 report.adopted += 1
             else:
                 self._conflict(path, "changed on the host", report)
+        for one in clashes:
+            self.index.undone(one.operation)
 
     def _young(self, local: Local) -> bool:
         return local.kind is Kind.FILE and self.started_ns - local.mtime_ns < _YOUNG_NS
@@ -222,7 +231,7 @@ class Rounds:
             if digest == record.digest:
                 known = replace(local, mode=record.local.mode)
                 records[path] = Record(known, record.remote, digest, self._young(local))
-                self.index.agree(path, records[path])
+                self.index.agree(path, records[path], settled=False)
             else:
                 records[path] = replace(record, local=replace(record.local, mtime_ns=-1))
         return replace(view, records=records)
@@ -316,6 +325,12 @@ def verb(operation: Operation) -> str:
         "Move": "move",
     }
     return names[type(operation).__name__]
+
+
+def _moved_folders(moves: Iterable[tuple[bytes, bytes]], folders: set[bytes]) -> set[bytes]:
+    """Where the known folders are on the host if those renames happened."""
+    pairs = [(old, new, one) for old, new in moves for one in folders]
+    return {new + one[len(old) :] for old, new, one in pairs if one == old or one.startswith(old + b"/")}
 
 
 def _in_doubt(local: Local, record: Record) -> bool:

@@ -255,9 +255,10 @@ class Session:
                 self._emit(Event("sync.ready", ready_text(self.place, report), report.as_data()))
                 self.state.rtt = self._open().idle()
                 return
-            except (ConnectionLost, HostUnreachable):
-                if attempt == 0 and not self.state.lane:
-                    raise  # the first connection of all: say so instead of waiting for ever
+            except (ConnectionLost, HostUnreachable) as lost:
+                first = not self.state.lane
+                if first and (attempt == _PATIENCE or isinstance(lost, HostUnreachable)):
+                    raise  # no connection yet: say so instead of waiting for ever
                 self._drop()
                 self.state.word = "offline"
                 stop.wait(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
@@ -278,7 +279,7 @@ class Session:
             doubtful = self.rounds.apply(tree, view, plan, report)
         for path in doubtful:
             report.problems.setdefault(path, "keeps changing while it is read")
-        self._index.forget_intents()
+        self._index.forget_intents(doubtful)
 
     def _finish(self, report: Report, start: float) -> Report:
         report.files = self._index.count()

@@ -1,0 +1,53 @@
+"""`scripts/prove sync [--seeds N] [--ops M] [--first S]`: chaos over many seeds. JSON and a summary."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.sync.chaos import Result, run_seed
+
+
+def main() -> int:
+    """1 when any seed was not good; its folder is kept."""
+    parser = argparse.ArgumentParser(prog="scripts/prove sync", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20, help="how many seeds (20)")
+    parser.add_argument("--ops", type=int, default=300, help="operations per seed (300)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed (0)")
+    wish = parser.parse_args()
+    results = [_one(seed, wish.ops) for seed in range(wish.first, wish.first + wish.seeds)]
+    bad = [one for one in results if not one.good]
+    summary = {
+        "seeds": len(results),
+        "operations": wish.ops * len(results),
+        "kills": sum(one.kills for one in results),
+        "cuts": sum(one.cuts for one in results),
+        "reads": sum(one.reads for one in results),
+        "torn": sum(len(one.torn) for one in results),
+        "mismatches": sum(len(one.mismatches) + len(one.index) for one in results),
+        "bad_seeds": [one.seed for one in bad],
+        "seconds": round(sum(one.seconds for one in results), 1),
+    }
+    print(json.dumps(summary, indent=2))
+    words = (f"{name} {summary[name]}" for name in ("seeds", "operations", "kills", "cuts", "reads", "torn"))
+    print("; ".join(words), f"; mismatches {summary['mismatches']}", file=sys.stderr)
+    return 1 if bad else 0
+
+
+def _one(seed: int, operations: int) -> Result:
+    base = Path(tempfile.mkdtemp(prefix=f"devbox-chaos-{seed}-"))
+    result = run_seed(seed, operations, base)
+    if result.good:
+        import shutil
+
+        shutil.rmtree(base)
+    else:
+        print(f"seed {seed}: {result}\n  kept in {base}", file=sys.stderr)
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())
