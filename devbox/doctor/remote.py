@@ -10,13 +10,16 @@ from devbox.ports.host import Host, Line, Script, Stream
 
 _LOOK = """
 look() {
-    if [ ! -e "$1" ]; then echo missing
+    if [ ! -e "$1" ]; then
+        above=$1
+        while [ ! -e "$above" ]; do above=$(dirname -- "$above"); done
+        if [ -d "$above" ] && [ -w "$above" ]; then echo new; else echo missing; fi
     elif [ ! -d "$1" ]; then echo file
     elif [ ! -w "$1" ]; then echo "owned by $(stat -c %U "$1")"
     else echo ok; fi
 }
 """
-_WORDS = {"missing": "is missing", "file": "is a file, not a folder"}
+_WORDS = {"missing": "is missing, and this user cannot make it", "file": "is a file, not a folder"}
 
 
 def folders(host: Host, remotes: Sequence[str], init: str) -> list[Check]:
@@ -42,8 +45,12 @@ def _path(remote: str) -> str:
 def _finding(remote: str, state: str, init: str) -> Finding:
     if state == "ok":
         return Finding(Verdict.OK, "is there and can be written")
+    if state == "new":
+        return Finding(
+            Verdict.WARNING, "is not there yet; the first sync makes it", f"devbox sync, or {init}"
+        )
     fixes = {
-        "missing": f"{init}, or on the host: mkdir -p {remote}",
+        "missing": f"{init}, or on the host: sudo install -d -o $USER {remote}",
         "file": f"on the host: mv {remote} {remote}.old",
     }
     fix = fixes.get(state, f"on the host: sudo chown -R $USER: {remote}")

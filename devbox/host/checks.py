@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from devbox.config.model import Endpoint
 from devbox.host import contexts, daemon, pki, prove
 from devbox.host.model import Facts, Wish
 from devbox.host.proof import other_doors
@@ -19,7 +20,7 @@ _CLOCK_DRIFT = 60
 def on_host(facts: Facts, wish: Wish, now: float) -> list[Check]:
     """What the facts say; each is settled already, nothing more is asked of the host."""
     return [
-        Check("root on the host", Stage.PRIVILEGE, lambda: _privilege(facts)),
+        Check("root on the host", Stage.PRIVILEGE, lambda: _privilege(facts, wish)),
         Check("the host's clock", Stage.DAEMON, lambda: _clock(facts, now)),
         Check("dockerd runs", Stage.DAEMON, lambda: _daemon(facts, wish)),
         Check("no open root port", Stage.LISTENER, lambda: _open_ports(facts, wish)),
@@ -43,7 +44,9 @@ def client(store: Store, now: float) -> list[Check]:
     ]
 
 
-def _privilege(facts: Facts) -> Finding:
+def _privilege(facts: Facts, wish: Wish) -> Finding:
+    if wish.endpoint is Endpoint.SSH:  # the facts were read without root
+        return Finding(Verdict.SKIPPED, "is not needed: the daemon is reached through SSH")
     if facts.as_root:
         return Finding(Verdict.OK, f"{facts.user} is root there, directly or through sudo")
     return Finding(

@@ -75,8 +75,11 @@ def test_folders_of_a_project_that_only_syncs(terminal: Terminal, away: str) -> 
     assert "not a folder" in found[f"folder {away}"]["evidence"]
     assert "dockerd" not in found
     (terminal.folder / "devbox.yaml").write_text(text.replace(away, "~/no/such/folder"))
-    missing = chain(terminal, code=1)["folder ~/no/such/folder"]
-    assert missing["evidence"] == "is missing"
-    assert "mkdir -p ~/no/such/folder" in missing["fix"]
+    new = chain(terminal)["folder ~/no/such/folder"]
+    assert (new["verdict"], new["fix"]) == ("warning", f"devbox sync, or devbox init {terminal.host}")
+    (terminal.folder / "devbox.yaml").write_text(text.replace(away, "/srv/nowhere/shop"))
+    missing = chain(terminal, code=1)["folder /srv/nowhere/shop"]
+    assert "is missing" in missing["evidence"]
+    assert "sudo install -d -o $USER /srv/nowhere/shop" in missing["fix"]
     (terminal.folder / "devbox.yaml").write_text(text.replace(away, "/usr/share/doc"))
     assert "owned by root" in chain(terminal, code=1)["folder /usr/share/doc"]["evidence"]
