@@ -15,8 +15,8 @@ from devbox.workload.control import Control
 from devbox.workload.faults import Faults
 from devbox.workload.roads import rest
 from devbox.workload.roads.desk import Desk, Edge, Road
-from devbox.workload.roads.filequeue import FileQueue
 from devbox.workload.roads.queue import Queue, QueueRoad, QueueServer
+from devbox.workload.roads.queues import open_queue
 from devbox.workload.roads.remote import RemoteNotifications, RemotePayments, RemoteUsers
 from devbox.workload.roads.rest import RestRoad
 from devbox.workload.roads.rpc import RpcRoad, RpcServer
@@ -51,7 +51,7 @@ class Surroundings:
     def of(settings: Settings) -> Surroundings:
         """The surroundings that the settings say."""
         board = Board(settings.state / "switches.json")
-        return Surroundings(settings, board, Faults(board), FileQueue(settings.state / "queue.db"))
+        return Surroundings(settings, board, Faults(board), open_queue(settings.queue, settings.state))
 
     def edge(self, caller: str, callee: str) -> Edge:
         """The way from one service to another, over any road."""

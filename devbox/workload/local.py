@@ -124,7 +124,8 @@ def _settle(state: Path, port: int) -> tuple[Settings, tuple[str, ...]]:
         for number, name in enumerate(SERVICES)
     }
     nginx = os.environ.get("SHOP_NGINX", nginx_program())
-    return Settings(state.absolute(), places, LOOPBACK, gateway, nginx), tuple(moved)
+    queue = os.environ.get("SHOP_QUEUE", "file:")
+    return Settings(state.absolute(), places, LOOPBACK, gateway, nginx, queue), tuple(moved)
 
 
 def _is_free(port: int) -> bool:

@@ -86,13 +86,14 @@ def _begin_anew(why: list[str]) -> None:
 
 def survive(run: Callable[[], None]) -> None:
     """Run; code that fails when it is loaded is said, and tried again at the next save."""
+    # A module that could not be loaded is not among the loaded ones, so look at all there are; as they were
+    # before the try, for a save may be quicker than its failure is told.
+    package = Path(__file__).resolve().parent.parent
+    known = {str(file): stamp for file in package.rglob("*.py") if (stamp := _stamp(str(file)))}
     try:
         run()
     except Exception:  # noqa: BLE001  whatever is wrong, the next save may mend it
         traceback.print_exc()
-        # A module that could not be loaded is not among the loaded ones: look at all there are.
-        package = Path(__file__).resolve().parent.parent
-        known = {str(file): stamp for file in package.rglob("*.py") if (stamp := _stamp(str(file)))}
         while not (found := _changes(known)):
             time.sleep(_LOOK)
         _begin_anew(found)

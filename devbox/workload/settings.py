@@ -6,7 +6,7 @@ SHOP_PLACES   `service=host:http-port:rpc-port`, separated by spaces; when absen
               name, as on a Docker network
 SHOP_GATEWAY  port of the gateway
 SHOP_NGINX    the nginx to run; found by itself when absent, and when empty the small gateway is used
-SHOP_QUEUE    URL of the queue: `file:` (in SHOP_STATE), `redis://…` or `amqp://…`
+SHOP_QUEUE    URL of the queue: `file:` (in SHOP_STATE), `redis://…` or `unix://…` (Redis on a socket)
 """
 
 from __future__ import annotations

@@ -15,16 +15,20 @@ from devbox.workload.failures import DeadlineExceeded, Defect, NotFound, Refused
 from devbox.workload.roads.desk import Desk
 from devbox.workload.roads.filequeue import FileQueue
 from devbox.workload.roads.queue import ATTEMPTS, Queue, QueueRoad, QueueServer
+from devbox.workload.roads.redisqueue import RedisQueue
 from tests.workload.shops import eventually
 
 LEASE = 0.5
 Opener = Callable[[], Queue]
 
 
-@pytest.fixture(params=["file"])
+@pytest.fixture(params=["file", "redis"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     """Opens the same queue as often as it is called, as different processes do."""
-    return lambda: FileQueue(tmp_path / "queue.db", lease=LEASE)
+    if request.param == "file":
+        return lambda: FileQueue(tmp_path / "queue.db", lease=LEASE)
+    url = request.getfixturevalue("redis_url")
+    return lambda: RedisQueue(url, lease=LEASE)
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import pytest
 
 from devbox.traces.model import Span
+from tests.workload.conftest import running
 from tests.workload.shops import Running, eventually
 
 
@@ -153,3 +155,14 @@ def test_unknown_switches_are_named(shop: Running) -> None:
         answer = shop.ask("POST", path, body)
         assert answer.status == 404
         assert word in answer.body["error"]["message"]
+
+
+def test_the_same_over_redis(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_QUEUE", redis_url)
+    for shop in running(tmp_path):
+        shop.ask("POST", "/control/roads", {"edge": "order>payment", "road": "queue"})
+        placed = shop.order()
+        assert placed.body["state"] == "paid"
+        names = [span.operation.name for span in shop.whole_trace(placed.trace)]
+        assert {"in queue payment", "in queue notify"} <= set(names)
+        assert not (shop.shop.state / "queue.db").exists()

@@ -125,8 +125,10 @@ class QueueRoad:
                 answer.set_result(message.body["result"])
 
     def close(self) -> None:
-        """Stop listening for answers."""
+        """Stop listening for answers, and wait until nobody does."""
         self._closed.set()
+        if self._listener is not None:
+            self._listener.join()
 
 
 class QueueServer:
