@@ -91,7 +91,7 @@ def _poison(share: float, damage: Damage, thing: Any, given: Given) -> None:
     """The same messages every time, however often they are delivered."""
     drawn = hashlib.sha256(str(given.get("key")).encode()).digest()[0] / 256
     if drawn < share:
-        time.sleep(0.05)
+        time.sleep(0.1)
         raise Defect("a message that cannot be worked on: a fault that was switched on")
 
 

@@ -39,7 +39,7 @@ KINDS = (
          "rest users.find", "many equal red calls side by side below one function"),
     Kind("queue-stuck", "QueueServer notify", 0.3, "s", "the worker pauses before each message",
          "in queue notify", "long bars in the queue, short work behind them"),
-    Kind("poison", "Notifications.order_paid", 0.3, "of messages", "the message cannot be worked on",
+    Kind("poison", "Notifications.order_paid", 0.4, "of messages", "the message cannot be worked on",
          "Notifications.order_paid", "the same work again and again, red; then a dead letter"),
     Kind("payment-down", "Desk payment", 5, "s", "payment accepts calls and never answers",
          "rpc payments.charge", "calls with nothing below them, as long as their deadline; resumed later"),

@@ -135,7 +135,7 @@ class QueueServer:
     """The callee's end: takes messages of one topic and carries them out on `workers` threads."""
 
     def __init__(
-        self, desk: Desk, queue: Queue, topic: str, trouble: Trouble | None = None, workers: int = 4
+        self, desk: Desk, queue: Queue, topic: str, trouble: Trouble | None = None, workers: int = 8
     ) -> None:
         self._trouble = trouble or Calm()
         self._desk = desk
