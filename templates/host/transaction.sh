@@ -210,6 +210,12 @@ apply_files() {
     flush
 }
 
+make_folders() {
+    while read -r _ _ mode owner _ path; do
+        folder "$mode" "$owner" "$path" || return 1
+    done <"$DEVBOX_STAGE/changes"
+}
+
 restart_units() {
     if [ "$stop_socket" = yes ]; then
         systemctl stop docker.service docker.socket && systemctl start docker.socket || return 1
@@ -227,14 +233,15 @@ give_up() {
 }
 
 apply() {
-    take_lock 5
-    [ ! -e "$pending" ] || fail "$(cat "$pending/owner") is at work on this host" 75
-    check_unchanged
     if ! grep -qv '^folder ' "$DEVBOX_STAGE/changes" && [ "$restart" = no ]; then
-        apply_files || fail "a folder could not be made"
+        # Nothing to take back, so no lock either: a user without root may not write it.
+        make_folders || fail "a folder could not be made"
         say result applied
         return
     fi
+    take_lock 5
+    [ ! -e "$pending" ] || fail "$(cat "$pending/owner") is at work on this host" 75
+    check_unchanged
     check_units
     check_daemon
     remember || fail "cannot write $state"
