@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +22,7 @@ docker: {{endpoint: ssh}}
 build: {{args: {{PYTHON_IMAGE: "{python}"}}}}
 sync: [{{local: ., remote: ~/devbox/unlucky}}]
 """
+APP = "import time\nprint('here', flush=True)\ntime.sleep(99)\n"
 DOCKERFILE = """\
 ARG PYTHON_IMAGE
 FROM ${PYTHON_IMAGE}
@@ -36,7 +37,7 @@ def project(terminal: Terminal) -> None:
     text = CONFIG.format(host=terminal.host, python=terminal.python_image)
     (terminal.folder / "devbox.yaml").write_text(text)
     (terminal.folder / "Dockerfile.dev").write_text(DOCKERFILE)
-    (terminal.folder / "app.py").write_text("print('here')\n")
+    (terminal.folder / "app.py").write_text(APP)
 
 
 @pytest.fixture
@@ -72,12 +73,14 @@ def test_a_cut_in_the_middle_of_a_build_and_the_next_run_converges(
     proxy.refuse(False)
     assert terminal.devbox("build").stdout.split()[0] == "unlucky-dev"
     said = rehearsal_host.sh("docker run --rm unlucky-dev sh -c 'cat /mark /app.py'")
-    assert said == "done\nprint('here')\n"
+    assert said == f"done\n{APP}"
 
 
-def test_no_docker_on_the_host(rehearsal_factory: Callable[[Wish], RehearsalHost], tmp_path: Path) -> None:
+def test_no_docker_on_the_host(
+    terminal: Terminal, rehearsal_factory: Callable[[Wish], RehearsalHost]
+) -> None:
     host = rehearsal_factory(Wish("chain-bare", docker=False))
-    terminal = Terminal(home=tmp_path / "home", host=host.name, folder=tmp_path)
+    terminal = replace(terminal, host=host.name)
     project(terminal)
     built = terminal.devbox("build", code=1).stderr
     assert "error: " in built
@@ -88,7 +91,22 @@ def test_no_docker_on_the_host(rehearsal_factory: Callable[[Wish], RehearsalHost
     assert "broken at dockerd runs: Docker is not installed" in walked.stdout
     assert f"fix: devbox init {host.name} --install" in walked.stderr
     terminal.devbox("sync")
-    assert host.sh("cat /home/dev/devbox/unlucky/app.py") == "print('here')\n"
+    assert host.sh("cat /home/dev/devbox/unlucky/app.py") == APP
+
+
+def test_no_sudo_is_needed_over_the_ssh_endpoint(
+    terminal: Terminal, rehearsal_factory: Callable[[Wish], RehearsalHost]
+) -> None:
+    host = rehearsal_factory(Wish("chain-plain", sudo="none"))
+    terminal = replace(terminal, host=host.name)
+    project(terminal)
+    refused = terminal.devbox("init", "--yes", code=1).stderr
+    assert "usermod -aG docker dev" in refused
+    host.sh("usermod -aG docker dev")
+    terminal.devbox("init", "--yes")
+    terminal.devbox("build")
+    terminal.devbox("sync")
+    assert "the chain holds" in terminal.devbox("doctor").stdout
 
 
 def _await_line(running: subprocess.Popen[str], words: str) -> None:
