@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devbox.ports.tree import Entry, Kind, Move, Operation, Put, PutLink
+from devbox.ports.tree import Entry, Kind, MakeDirectory, Move, Operation, Put, PutLink, SetMeta
 from devbox.sync.model import Local, Record
 
 FORMAT = 1
@@ -111,21 +111,14 @@ class Index:
 
     def intend(self, operations: Iterable[Operation]) -> None:
         """Journal what is about to be sent."""
-        rows: list[tuple[bytes, int, int, int, bytes]] = []
-        for one in operations:
-            if isinstance(one, Put):
-                rows.append((one.path, Kind.FILE, one.size, one.mtime_ns, b""))
-            elif isinstance(one, PutLink):
-                rows.append((one.path, Kind.LINK, 0, 0, one.target))
-            elif isinstance(one, Move):
-                rows.append((one.target, Kind.DIRECTORY, 0, 0, one.path))
+        rows = [row for row in map(_intent, operations) if row]
         with self.together():
             self._db.executemany("INSERT INTO intent VALUES (?,?,?,?,?)", rows)
 
     def intents(self) -> dict[bytes, tuple[Entry, ...]]:
         """What a session that did not end may have left on the host."""
         found: dict[bytes, tuple[Entry, ...]] = {}
-        rows = self._db.execute("SELECT * FROM intent WHERE kind <> ?", (Kind.DIRECTORY,))
+        rows = self._db.execute("SELECT * FROM intent WHERE kind <> ? OR target = x''", (Kind.DIRECTORY,))
         for path, kind, size, mtime, target in rows:
             entry = Entry(Kind(kind), size, mtime, target=target)
             found[path] = (*found.get(path, ()), entry)
@@ -133,17 +126,13 @@ class Index:
 
     def moves(self) -> list[tuple[bytes, bytes]]:
         """Renames of folders, old and new, of which it is not known whether they happened."""
-        return list(self._db.execute("SELECT target, path FROM intent WHERE kind = ?", (Kind.DIRECTORY,)))
+        found = "SELECT target, path FROM intent WHERE kind = ? AND target <> x'' ORDER BY rowid"
+        return list(self._db.execute(found, (Kind.DIRECTORY,)))
 
     def undone(self, operation: Operation) -> None:
         """This operation surely changed nothing: its intent goes, others of its path stay."""
-        if isinstance(operation, Put):
-            what = (operation.path, Kind.FILE, operation.size, operation.mtime_ns, b"")
-        elif isinstance(operation, PutLink):
-            what = (operation.path, Kind.LINK, 0, 0, operation.target)
-        elif isinstance(operation, Move):
-            what = (operation.target, Kind.DIRECTORY, 0, 0, operation.path)
-        else:
+        what = _intent(operation)
+        if what is None:
             return
         # Only the newest: the same intent of a session that was killed may have been carried out.
         self._db.execute(
@@ -245,6 +234,21 @@ def glance(file: Path) -> Glance | None:
             return Glance(files, intents, dict(db.execute("SELECT path, why FROM conflict ORDER BY path")))
     except sqlite3.DatabaseError as error:
         return Glance(damaged=str(error))
+
+
+def _intent(one: Operation) -> tuple[bytes, int, int, int, bytes] | None:
+    """The journal's row of an operation: what stands on the host when it was carried out."""
+    if isinstance(one, Put):
+        return one.path, Kind.FILE, one.size, one.mtime_ns, b""
+    if isinstance(one, SetMeta):
+        return one.path, Kind.FILE, one.expects[0].size, one.mtime_ns, b""
+    if isinstance(one, PutLink):
+        return one.path, Kind.LINK, 0, 0, one.target
+    if isinstance(one, MakeDirectory):
+        return one.path, Kind.DIRECTORY, 0, 0, b""
+    if isinstance(one, Move):
+        return one.target, Kind.DIRECTORY, 0, 0, one.path
+    return None
 
 
 def _record(row: tuple[int, ...]) -> Record:

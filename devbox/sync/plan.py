@@ -177,9 +177,9 @@ def _gone(case: _Case, plan: Plan, draft: _Draft) -> bool:
             plan.conflicts.append(Conflict(path, "deleted here, changed on the host"))
         return record is None
     kind = found.kind if found else record.remote.kind if record else None
-    if kind is Kind.DIRECTORY and record:
+    if kind is Kind.DIRECTORY:
         draft.emptied.append(RemoveDirectory(path))
-    elif kind is not None and kind is not Kind.DIRECTORY:
+    elif kind is not None:
         draft.removes.append(Remove(path, case.expects))
     plan.reasons[path] = "deleted" if record else "left by an interrupted run"
     return True

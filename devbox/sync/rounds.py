@@ -88,6 +88,7 @@ class Rounds:
             )
         known = {path for path, one in records.items() if one.local.kind is Kind.DIRECTORY}
         folders = {b"", *known, *_moved_folders(self.index.moves(), known)}
+        folders.update(parent_of(path) for path in self.index.intents())
         folders.update(path for path, one in found.entries.items() if one.kind is Kind.DIRECTORY)
         remote = tree.scan(sorted(folders))
         for old, new in self.index.moves():

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from devbox.adapters.helper.tree import COMMAND, HelperTree
 from devbox.adapters.inotify import Inotify
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.ports.events import ignore
@@ -209,7 +210,8 @@ class Result:
 
 
 def run_seed(seed: int, operations: int, base: Path) -> Result:
-    """One seed from an empty tree to quiet; `base` is an empty folder."""
+    """One seed from an empty tree to quiet; `base` is an empty folder. Odd seeds go through the helper."""
+    lane = "helper" if seed % 2 else "sftp"
     start, choose = time.monotonic(), random.Random(seed)
     here, there, state = base / "here", base / "there", base / "state"
     here.mkdir()
@@ -219,14 +221,14 @@ def run_seed(seed: int, operations: int, base: Path) -> Result:
     hand.written |= {hashlib.sha256(data).hexdigest() for data in (b"*.ignored\n", b"")}
     hand.create()
     reader = Reader(there, hand)
-    child, kills, cuts = _spawn(here, there, state), 0, 0
+    child, kills, cuts = _spawn(here, there, state, lane), 0, 0
     for _ in range(operations):
         hand.work()
         chance = choose.random()
         if chance < 0.01:
             child.send_signal(signal.SIGKILL)
             child.wait()
-            child, kills = _spawn(here, there, state), kills + 1
+            child, kills = _spawn(here, there, state, lane), kills + 1
         elif chance < 0.02:
             cuts += _cut(state)
         elif chance < 0.15:
@@ -241,8 +243,8 @@ def run_seed(seed: int, operations: int, base: Path) -> Result:
     return Result(seed, reader.reads, reader.torn, kills, cuts, mismatches, wrong, seconds)
 
 
-def _spawn(here: Path, there: Path, state: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.sync.chaos", str(here), str(there), str(state)]
+def _spawn(here: Path, there: Path, state: Path, lane: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.sync.chaos", str(here), str(there), str(state), lane]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
 
@@ -281,13 +283,17 @@ def _index(here: Path, state: Path) -> list[str]:
 class _Host:
     """Opens trees for the child, and cuts their links."""
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    def __init__(self, root: str, lane: str) -> None:
+        self.root, self.lane = root, lane
         self.channel: Pipes | None = None
 
     def connect(self) -> Tree:
         self.channel = sftp_server()
-        return SftpTree(self.channel, self.root, "host")
+        tree = SftpTree(self.channel, self.root, "host")
+        if self.lane == "sftp":
+            return tree
+        self.channel = Pipes("sh", "-c", COMMAND)
+        return HelperTree(tree, self.channel)
 
     def cut(self) -> None:
         if self.channel:
@@ -296,8 +302,8 @@ class _Host:
 
 def main() -> None:
     """The process under test: a watching session that is told to cut its own link."""
-    here, there, state = sys.argv[1:4]
-    host = _Host(there)
+    here, there, state, lane = sys.argv[1:5]
+    host = _Host(there, lane)
     session = Session(Place(os.fsencode(here), there, "host", Path(state)), host.connect, ignore)
     session.rounds.confirmed = True  # chaos deletes most of a small tree now and then
 

@@ -1,4 +1,4 @@
-"""The contract of `Tree`, held by SFTP against the real sftp-server."""
+"""The contract of `Tree`, held by both lanes: against the real sftp-server, and with a real helper."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from devbox.adapters.helper.tree import COMMAND, HelperTree
 from devbox.adapters.sftp.tree import SftpTree
 from tests.contracts.tree_contract import TreeContract
-from tests.sync.pipes import sftp_server
+from tests.sync.pipes import Pipes, sftp_server
 
 
 @pytest.fixture
@@ -21,6 +22,16 @@ class TestSftpTree(TreeContract):
     @pytest.fixture
     def tree(self, root: Path) -> Iterator[SftpTree]:
         tree = SftpTree(sftp_server(), str(root), "host")
+        tree.prepare(b"token")
+        yield tree
+        tree.close()
+
+
+class TestHelperTree(TreeContract):
+    @pytest.fixture
+    def tree(self, root: Path) -> Iterator[HelperTree]:
+        base = SftpTree(sftp_server(), str(root), "host")
+        tree = HelperTree(base, Pipes("sh", "-c", f"echo a start file that prints; {COMMAND}"))
         tree.prepare(b"token")
         yield tree
         tree.close()

@@ -47,6 +47,10 @@ class SftpTree:
     def abilities(self) -> Abilities:
         return Abilities("sftp", atomic_rename=self._places.posix_rename)
 
+    def places(self) -> tuple[bytes, bytes]:
+        """Root and staging, as absolute paths; final after `prepare`."""
+        return self._places.root, self._places.staging
+
     def look(self) -> RootFacts:
         return look(self._client, self._places)
 
