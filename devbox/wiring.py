@@ -212,12 +212,15 @@ class _Trees:
 
     def opener(self, mapping: Mapped) -> Callable[[], Tree]:
         """What opens the tree of that mapping."""
+        from devbox.adapters.helper.best import BestTree
+        from devbox.adapters.helper.tree import COMMAND
         from devbox.adapters.sftp.over import OverSsh
         from devbox.adapters.sftp.tree import SftpTree
 
         def opened() -> Tree:
-            channel = OverSsh(self._connection().open_sftp_channel())
-            return SftpTree(channel, mapping.remote, self._config.host)
+            link = self._connection()
+            base = SftpTree(OverSsh(link.open_sftp_channel()), mapping.remote, self._config.host)
+            return BestTree(base, lambda: OverSsh(link.open_exec(COMMAND)))
 
         return opened
 

@@ -120,7 +120,8 @@ class Index:
         found: dict[bytes, tuple[Entry, ...]] = {}
         rows = self._db.execute("SELECT * FROM intent WHERE kind <> ? OR target = x''", (Kind.DIRECTORY,))
         for path, kind, size, mtime, target in rows:
-            entry = Entry(Kind(kind), size, mtime, target=target)
+            # Coarse: it is not written down which lane it was; plain SFTP keeps whole seconds only.
+            entry = Entry(Kind(kind), size, mtime, target=target, coarse=True)
             found[path] = (*found.get(path, ()), entry)
         return found
 

@@ -20,7 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devbox.adapters.helper.tree import COMMAND, HelperTree
+from devbox.adapters.helper.best import BestTree
+from devbox.adapters.helper.tree import COMMAND
 from devbox.adapters.inotify import Inotify
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.ports.events import ignore
@@ -292,8 +293,11 @@ class _Host:
         tree = SftpTree(self.channel, self.root, "host")
         if self.lane == "sftp":
             return tree
+        return BestTree(tree, self.help)
+
+    def help(self) -> Pipes:
         self.channel = Pipes("sh", "-c", COMMAND)
-        return HelperTree(tree, self.channel)
+        return self.channel
 
     def cut(self) -> None:
         if self.channel:

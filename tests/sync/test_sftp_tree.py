@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from devbox.adapters.helper.tree import COMMAND, HelperTree
+from devbox.adapters.helper.best import BestTree
+from devbox.adapters.helper.tree import COMMAND
 from devbox.adapters.sftp.tree import SftpTree
-from tests.contracts.tree_contract import TreeContract
+from devbox.ports.tree import Result
+from tests.contracts.tree_contract import TreeContract, one, put
 from tests.sync.pipes import Pipes, sftp_server
 
 
@@ -29,9 +31,19 @@ class TestSftpTree(TreeContract):
 
 class TestHelperTree(TreeContract):
     @pytest.fixture
-    def tree(self, root: Path) -> Iterator[HelperTree]:
+    def tree(self, root: Path) -> Iterator[BestTree]:
         base = SftpTree(sftp_server(), str(root), "host")
-        tree = HelperTree(base, Pipes("sh", "-c", f"echo a start file that prints; {COMMAND}"))
+        tree = BestTree(base, lambda: Pipes("sh", "-c", f"echo a start file that prints; {COMMAND}"))
         tree.prepare(b"token")
+        assert tree.abilities.lane == "helper"
         yield tree
         tree.close()
+
+
+@pytest.mark.parametrize("command", ["exit 1", "python4 -c ''", "echo only text"])
+def test_without_a_helper_it_is_plain_sftp(root: Path, command: str) -> None:
+    tree = BestTree(SftpTree(sftp_server(), str(root), "host"), lambda: Pipes("sh", "-c", command))
+    tree.prepare(b"token")
+    assert tree.abilities.lane == "sftp"
+    assert one(tree, put(b"f", b"1")).result is Result.DONE
+    tree.close()

@@ -313,11 +313,11 @@ def remove_quietly(path: bytes) -> None:
 
 def main() -> None:
     wire = Wire()
-    (length,) = LENGTH.unpack(wire.read(4))
-    root, staging = wire.read(length).split(b"\0")
     os.umask(0o022)
-    os.write(1, HELLO)
     try:
+        (length,) = LENGTH.unpack(wire.read(4))
+        root, staging = wire.read(length).split(b"\0")
+        os.write(1, HELLO)
         Helper(wire, root, staging).run()
     except (EOFError, BrokenPipeError):
         sys.exit(0)

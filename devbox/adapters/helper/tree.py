@@ -47,7 +47,7 @@ class HelperTree:
     """One remote root, worked on by the helper at the other end of `channel`."""
 
     def __init__(self, base: SftpTree, channel: ByteChannel) -> None:
-        """Sends the program; `start` waits until it runs."""
+        """Nothing is sent before `start`."""
         self._base, self._channel = base, channel
         self._numbers = 1
         self._due: dict[int, Operation] = {}
@@ -55,23 +55,26 @@ class HelperTree:
         self._lost: Exception | None = None
         self._buffer = bytearray()
         self._thread: threading.Thread | None = None
-        program = Path(remote.__file__).read_bytes()
-        self._send(b"%09d" % len(program) + program)
+        self._program = Path(remote.__file__).read_bytes()
 
     @property
     def abilities(self) -> Abilities:
         return Abilities("helper", fine_times=True, compare_and_swap=True)
 
     def start(self) -> None:
-        """Tell the helper its places and wait until it answers; `NoHelper` when it never will."""
-        root, staging = self._base.places()
-        places = root + b"\0" + staging
+        """Send the program and its places, wait until it answers; `NoHelper` when it never will."""
+        places = b"\0".join(self._base.places())
+        program = b"%09d" % len(self._program) + self._program
+        patience = threading.Timer(_PATIENCE, self._channel.close)
+        patience.start()
         try:
-            self._channel.send(remote.LENGTH.pack(len(places)) + places)
+            self._channel.send(program + remote.LENGTH.pack(len(places)) + places)
             self._await_hello()
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, ValueError) as error:
             self._channel.close()
             raise NoHelper(str(error)) from error
+        finally:
+            patience.cancel()
         self._thread = threading.Thread(target=self._read_replies, name="helper-replies", daemon=True)
         self._thread.start()
 
@@ -80,8 +83,6 @@ class HelperTree:
 
     def prepare(self, token: bytes) -> None:
         self._base.prepare(token)
-        if self._thread is None:
-            self.start()
 
     def scan(self, directories: Iterable[bytes]) -> Mapping[bytes, Entry]:
         return frames.listing(self._ask(remote.SCAN, directories))
@@ -173,10 +174,9 @@ class HelperTree:
 
     def _await_hello(self) -> None:
         """A shell start file may print before the helper does."""
-        end = time.monotonic() + _PATIENCE
         while remote.HELLO not in self._buffer:
             piece = self._channel.recv(4096)
-            if not piece or len(self._buffer) > _BANNER or time.monotonic() > end:
+            if not piece or len(self._buffer) > _BANNER:
                 raise EOFError("no helper answered")
             self._buffer += piece
         del self._buffer[: self._buffer.index(remote.HELLO) + len(remote.HELLO)]
