@@ -6,7 +6,7 @@ import pytest
 
 from tests.rehearsal.summary import Summary
 
-pytest_plugins = ["tests.rehearsal.fixtures"]
+pytest_plugins = ["tests.rehearsal.fixtures", "tests.road.fixtures"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -15,11 +15,11 @@ from devbox.config.model import Config
 from devbox.config.paths import project_state_dir
 from devbox.errors import ConfigError
 from devbox.ports.daemon import Daemon
-from devbox.ports.host import Host
 from devbox.services.forwarded import StateFile
 from devbox.services.running import Services
 
 if TYPE_CHECKING:
+    from devbox.adapters.ssh.connection import Connection
     from devbox.cli.console import Console
 
 _PATIENCE = 30.0
@@ -30,7 +30,7 @@ class Project:
     """A project with a live connection to its host and daemon."""
 
     config: Config
-    host: Host
+    host: Connection
     daemon: Daemon
     services: Services
 

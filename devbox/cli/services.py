@@ -43,7 +43,7 @@ def down(
         ended = project.forward_state(live.config).end_owner()
         removed = live.services.down(volumes)
     text = f"removed {', '.join(removed)}" if removed else "nothing was running"
-    run.console.result(text, {"removed": removed, "forwarding_ended": ended})
+    run.console.finish("down.done", text, {"removed": removed, "forwarding_ended": ended})
 
 
 @ps_app.command()

@@ -10,6 +10,7 @@ import typer
 from devbox.cli import options
 from devbox.cli.console import Console, human_time
 from devbox.cli.options import Options
+from devbox.cli.project import forward_state, opened
 from devbox.errors import UsageError
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The shop: traced microservices to try.")
@@ -40,10 +41,11 @@ def up(
     local: bool = _LOCAL,
     port: int = typer.Option(8080, "--port", help="The gateway's port (with --local)."),
 ) -> None:
-    """Start the shop on this machine. On a host: `devbox up` in a checkout of devbox."""
+    """Start the shop: with --local on this machine, else in containers on the host (from a checkout)."""
     run = options.of(ctx)
     if not local:
-        raise UsageError("wants --local", next_steps=_IN_CONTAINERS)
+        _up_on_host(run)
+        return
     from devbox.workload import local as shops
 
     shop = shops.up(_state(), port, run.console.say)
@@ -64,12 +66,35 @@ def up(
     run.console.result("\n".join(lines), shop.as_data())
 
 
+def _up_on_host(run: Options) -> None:
+    from devbox.cli.up import Wish, bring_up, summary
+
+    _require_checkout(run)
+    with opened(run) as live:
+        data = bring_up(run, live, Wish())
+    run.console.finish("up.done", summary(data), data)
+
+
+def _require_checkout(run: Options) -> None:
+    """The containers run this project's own devbox.yaml: anywhere else `--local` is what works."""
+    file = run.config_file()
+    if file is None or not (file.parent / "devbox" / "workload").is_dir():
+        raise UsageError("the shop in containers needs a checkout of devbox", next_steps=_IN_CONTAINERS)
+
+
 @app.command()
-def down(ctx: typer.Context) -> None:
-    """Stop the shop."""
+def down(ctx: typer.Context, local: bool = _LOCAL) -> None:
+    """Stop the shop on this machine; without one (and without --local) the one on the host."""
     run = options.of(ctx)
     from devbox.workload import local as shops
 
+    if not local and shops.find(_state()) is None and run.config_file() is not None:
+        _require_checkout(run)
+        with opened(run) as live:
+            forward_state(live.config).end_owner()
+            removed = live.services.down()
+        run.console.result("the shop is down" if removed else "no shop was running", {"ended": bool(removed)})
+        return
     ended = shops.down(_state())
     run.console.result("the shop is down" if ended else "no shop was running", {"ended": ended})
 

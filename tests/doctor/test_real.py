@@ -17,7 +17,7 @@ pytestmark = pytest.mark.host
 
 @pytest.fixture
 def terminal(tmp_path: Path, rehearsal_host: RehearsalHost) -> Terminal:
-    return Terminal(home=tmp_path / "home", host=rehearsal_host.name, folder=tmp_path)
+    return Terminal(home=tmp_path / "home", keys=tmp_path / "keys", host=rehearsal_host.name, folder=tmp_path)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def chain(terminal: Terminal, *words: str, code: int = 0) -> dict[str, Any]:
 
 def test_before_and_after_init(rehearsal_factory: Callable[[Wish], RehearsalHost], tmp_path: Path) -> None:
     host = rehearsal_factory(Wish("doctor-chain", python_image=False))
-    terminal = Terminal(home=tmp_path / "home", host=host.name, folder=tmp_path)
+    terminal = Terminal(home=tmp_path / "home", keys=tmp_path / "keys", host=host.name, folder=tmp_path)
     found = chain(terminal, "--host", terminal.host, code=1)
     assert found["broken"] == "TLS"
     assert found["TLS"]["fix"] == f"devbox init {terminal.host}"

@@ -16,9 +16,13 @@ _FOREIGN = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_P
 
 @dataclass
 class Terminal:
-    """Commands typed in `folder` by a user whose home is `home` and whose host is the alias `host`."""
+    """Commands typed in `folder` by a user whose home is `home` and whose host is the alias `host`.
+
+    `keys` are kept longer than a test: the shared host knows one certificate authority.
+    """
 
     home: Path
+    keys: Path
     host: str
     folder: Path
     python_image: str = images.PYTHON_IMAGE
@@ -33,7 +37,7 @@ class Terminal:
         """The environment of its commands."""
         own = {
             "PYTHONPATH": str(TOP),
-            "XDG_CONFIG_HOME": str(self.home / "config"),
+            "XDG_CONFIG_HOME": str(self.keys),
             "XDG_STATE_HOME": str(self.home / "state"),
             "DOCKER_CONFIG": str(self.home / "docker"),
             "DEVBOX_SSH_CONFIG": str(self.home / "ssh_config"),

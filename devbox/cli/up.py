@@ -1,0 +1,109 @@
+"""`devbox up`: build, sync, run, forward; with --watch, one window for the whole day."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import typer
+
+from devbox.cli import options, project
+from devbox.cli.build import build_image
+from devbox.cli.following import Follower, Printer
+from devbox.cli.options import Options
+from devbox.cli.project import Project
+from devbox.cli.tracing import trace_extra
+from devbox.image.build import plan
+from devbox.ports.daemon import Container
+from devbox.services import model
+from devbox.services.model import Extra
+from devbox.services.running import account
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What this `up` shall do; no services means all of them."""
+
+    services: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    build: bool = True
+    sync: bool = True
+    trace: bool = False
+
+
+@app.command()
+def up(
+    ctx: typer.Context,
+    service: list[str] = typer.Argument(None, help="These services only (and what they depend on)."),
+    watch: bool = typer.Option(False, "--watch", "-w", help="Stay: sync every save, follow the logs."),
+    trace: bool = typer.Option(False, "--trace", help="Record spans in any Python service, unchanged."),
+    no_build: bool = typer.Option(False, "--no-build", help="Run the image as it is."),
+    no_sync: bool = typer.Option(False, "--no-sync", help="Run the code as it lies on the host."),
+    profile: list[str] = typer.Option([], "--profile", help="Also the services of this profile."),
+) -> None:
+    """Build, sync, run the services with the synced code mounted, forward their ports."""
+    run = options.of(ctx)
+    wish = Wish(tuple(service or ()), tuple(profile), build=not no_build, sync=not no_sync, trace=trace)
+    with project.opened(run) as live:
+        data = bring_up(run, live, wish)
+        run.console.finish("up.done", summary(data), data)
+        if watch:
+            _stay(run, live, synced=wish.sync)
+
+
+def bring_up(run: Options, live: Project, wish: Wish) -> dict[str, Any]:
+    """Build, sync, run, forward; what was done, and where the services answer here."""
+    if wish.build and any(not one.image for one in live.config.services):
+        build_image(run.console, live.daemon, plan(live.config))
+    if wish.sync:
+        from devbox.cli.sync import sync_once
+
+        sync_once(run, live.config, live.host)
+    extra = trace_extra(live.config, live.host, account(live.host)) if wish.trace else Extra()
+    started = live.services.up(wish.services, wish.profiles, extra)
+    return {**asdict(started), "addresses": _forward(run, live, wish.services)}
+
+
+def _forward(run: Options, live: Project, names: Sequence[str]) -> dict[str, list[str]]:
+    wanted = {one.name for one in live.config.services if one.ports and (not names or one.name in names)}
+    running = {model.service_of(one) for one in live.daemon.containers(live.services.labels) if one.running}
+    if not wanted & running:
+        return {}
+    return project.start_forwarding(run, live.config, frozenset(wanted & running))
+
+
+def summary(data: dict[str, Any]) -> str:
+    words = ("created", "replaced", "restarted", "kept")
+    done = [f"{word} {', '.join(data[word])}" for word in words if data[word]]
+    lines = [f"up: {'; '.join(done)}"]
+    for service, urls in sorted(data["addresses"].items()):
+        lines += [f"  {service:<12} {url}" for url in urls]
+    return "\n".join(lines)
+
+
+def _stay(run: Options, live: Project, synced: bool) -> None:
+    """Sync and logs in one window, until ^C; the services go on."""
+    stop = threading.Event()
+    names = [one.name for one in live.config.services]
+    printer = Printer(run.console, names)
+
+    def find() -> list[Container]:
+        mine = live.daemon.containers(live.services.labels)
+        return [one for one in mine if model.ONE_OFF not in one.labels]
+
+    follower = Follower(live.daemon, find, printer)
+    threading.Thread(target=follower.run, args=(stop, 0), name="devbox-follow", daemon=True).start()
+    run.console.say("watching; ^C ends the watching, `devbox down` the services", "dim")
+    try:
+        if synced:
+            from devbox.cli.sync import watch_until
+
+            watch_until(run, live.config, stop)
+        else:
+            stop.wait()
+    finally:
+        stop.set()
