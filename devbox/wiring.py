@@ -104,7 +104,9 @@ def open_daemon(config: Config, host: Connection | None = None) -> Iterator[Dock
     with ExitStack() as stack:
         if kind is Kind.TLS:
             endpoint = endpoint_of(config)
-            yield stack.enter_context(DockerDaemon(dial.tls(endpoint), endpoint.url))
+            yield stack.enter_context(
+                DockerDaemon(dial.tls(endpoint), endpoint.url, dial.tls_duplex(endpoint))
+            )
             return
         link = host or stack.enter_context(open_host(config))
         if kind is Kind.SSH:
@@ -113,7 +115,9 @@ def open_daemon(config: Config, host: Connection | None = None) -> Iterator[Dock
         else:
             endpoint = endpoint_of(config)
             target = Socket("127.0.0.1", endpoint.port)
-            opened = DockerDaemon(dial.tls_inside(endpoint, lambda: link.dial(target)), endpoint.url)
+            carrier = lambda: link.dial(target)  # noqa: E731 - the same for both
+            streams = dial.tls_inside(endpoint, carrier), dial.tls_inside_duplex(endpoint, carrier)
+            opened = DockerDaemon(streams[0], endpoint.url, streams[1])
         yield stack.enter_context(opened)
 
 

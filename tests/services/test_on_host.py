@@ -13,7 +13,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -132,7 +131,7 @@ def test_commands_in_a_running_service(shop: Shop) -> None:
     run("run", "--", "sh", "-c", "exit 3", code=3)
     assert "other says" in run("logs", "other").stdout
     lines = [json.loads(line) for line in run("logs", "web", "--json").stdout.splitlines()]
-    assert [line["data"]["line"] for line in lines][0] == "starting"
+    assert next(line["data"]["line"] for line in lines) == "starting"
     missing = run("exec", "nothing", "true", code=1)
     assert "no service is called nothing" in missing.stderr
     assert "there are: web, other" in missing.stderr

@@ -3,83 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import select
 import socket
-import ssl
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from devbox.ports.daemon import Output
 
 _FRAME = 8
 _CHUNK = 65536
-_LOOK_AGAIN = 1.0
-_T = TypeVar("_T")
-
-
-class Duplex:
-    """A stream that one thread reads while another writes.
-
-    Python's TLS sockets must not be used by two threads at once (before 3.13 that ends the process), so every
-    operation holds a lock, none of them waits while it does, and waiting is done on the descriptor.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._lock = threading.Lock()
-        sock.settimeout(0.0)
-
-    def recv(self, size: int) -> bytes:
-        """What has come, at least one byte; b"" at the end."""
-        return self._until(lambda: self._sock.recv(size), writes=False)
-
-    def sendall(self, data: bytes) -> None:
-        """Send everything."""
-        view = memoryview(data)
-        while view:
-            view = view[self._until(functools.partial(self._sock.send, view), writes=True) :]
-
-    def end_input(self) -> None:
-        """Say that no more input comes. TLS says it with close_notify, which Python sends in `unwrap`."""
-        with self._lock, contextlib.suppress(OSError):
-            if isinstance(self._sock, ssl.SSLSocket):
-                self._sock.unwrap()  # wants the other side's answer, which comes with its last output
-            else:
-                self._sock.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        """End both directions."""
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
-        with self._lock:
-            self._sock.close()
-
-    def _until(self, attempt: Callable[[], _T], *, writes: bool) -> _T:
-        while True:
-            try:
-                with self._lock:
-                    return attempt()
-            except ssl.SSLWantReadError:
-                for_writing = False
-            except ssl.SSLWantWriteError:
-                for_writing = True
-            except BlockingIOError:
-                for_writing = writes
-            descriptor = self._sock.fileno()
-            if descriptor < 0:
-                return attempt()  # closed meanwhile: says so
-            waiting = ([], [descriptor]) if for_writing else ([descriptor], [])
-            select.select(*waiting, [], _LOOK_AGAIN)
 
 
 @dataclass(slots=True)
 class Session:
     """`ports.daemon.Attached` over an upgraded connection; `rest` is what was read with the head."""
 
-    sock: Duplex
+    sock: socket.socket
     rest: bytes
     tty: bool
     on_resize: Callable[[int, int], None]
@@ -94,7 +33,7 @@ class Session:
         self.sock.sendall(data)
 
     def end_input(self) -> None:
-        self.sock.end_input()
+        self.sock.shutdown(socket.SHUT_WR)
 
     def resize(self, rows: int, columns: int) -> None:
         self.on_resize(rows, columns)
@@ -103,6 +42,8 @@ class Session:
         return self.on_exit()
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
         self.sock.close()
 
     def _raw(self) -> Iterator[Output]:

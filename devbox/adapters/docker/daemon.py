@@ -27,8 +27,8 @@ from devbox.ports.daemon import (
 class DockerDaemon:
     """A daemon behind whatever `dial` opens; `where` names it in messages."""
 
-    def __init__(self, dial: Dial, where: str) -> None:
-        self._http = Http(dial, where)
+    def __init__(self, dial: Dial, where: str, duplex: Dial | None = None) -> None:
+        self._http = Http(dial, where, duplex)
 
     def __enter__(self) -> DockerDaemon:
         return self
@@ -108,9 +108,7 @@ class DockerDaemon:
         query = {"stream": True, "stdin": True, "stdout": True, "stderr": True}
         sock, rest = self._http.upgrade(f"/containers/{container}/attach", query, None)
         resize = f"/containers/{container}/resize"
-        return attached.Session(
-            attached.Duplex(sock), rest, tty, self._resizer(resize), lambda: self.wait(container)
-        )
+        return attached.Session(sock, rest, tty, self._resizer(resize), lambda: self.wait(container))
 
     def exec(self, container: str, spec: ExecSpec) -> attached.Session:
         body = {
@@ -126,7 +124,7 @@ class DockerDaemon:
         made = self._http.call("POST", f"/containers/{container}/exec", None, body)["Id"]
         sock, rest = self._http.upgrade(f"/exec/{made}/start", {}, {"Detach": False, "Tty": spec.tty})
         resizer = self._resizer(f"/exec/{made}/resize")
-        return attached.Session(attached.Duplex(sock), rest, spec.tty, resizer, lambda: self._exec_code(made))
+        return attached.Session(sock, rest, spec.tty, resizer, lambda: self._exec_code(made))
 
     def _exec_code(self, made: str) -> int:
         code = self._http.call("GET", f"/exec/{made}/json")["ExitCode"]

@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 
 from devbox.adapters.docker.http import Dial
+from devbox.adapters.docker.tls import carried
 from devbox.errors import AuthError
 from devbox.ports.daemon import Endpoint
 
@@ -14,23 +15,47 @@ _CONNECT_SECONDS = 10.0
 
 
 def tls(endpoint: Endpoint) -> Dial:
-    """Mutual TLS straight to the host's address."""
-    context = client_context(endpoint)
+    """Mutual TLS straight to the host's address; each stream for one thread."""
+    context, raw = client_context(endpoint), _tcp(endpoint)
 
     def dial() -> socket.socket:
-        raw = socket.create_connection((endpoint.hostname, endpoint.port), timeout=_CONNECT_SECONDS)
-        keep_alive(raw)
-        secure = context.wrap_socket(raw, server_hostname=endpoint.hostname)
+        secure = context.wrap_socket(raw(), server_hostname=endpoint.hostname)
         secure.settimeout(None)
         return secure
 
     return dial
 
 
+def tls_duplex(endpoint: Endpoint) -> Dial:
+    """The same, for a thread that reads while another writes."""
+    return tls_inside_duplex(endpoint, _tcp(endpoint))
+
+
 def tls_inside(endpoint: Endpoint, carrier: Dial) -> Dial:
     """Mutual TLS over a stream that SSH carries to the host's loopback."""
     context = client_context(endpoint)
     return lambda: context.wrap_socket(carrier(), server_hostname=endpoint.hostname)
+
+
+def tls_inside_duplex(endpoint: Endpoint, carrier: Dial) -> Dial:
+    """The same, for a thread that reads while another writes."""
+    context = client_context(endpoint)
+
+    def dial() -> socket.socket:
+        raw = carrier()
+        raw.settimeout(None)
+        return carried(raw, context, endpoint.hostname)
+
+    return dial
+
+
+def _tcp(endpoint: Endpoint) -> Dial:
+    def dial() -> socket.socket:
+        raw = socket.create_connection((endpoint.hostname, endpoint.port), timeout=_CONNECT_SECONDS)
+        keep_alive(raw)
+        return raw
+
+    return dial
 
 
 def unix(path: str) -> Dial:

@@ -43,8 +43,9 @@ class Wire(http.client.HTTPConnection):
 class Http:
     """The daemon's HTTP API; `where` names the daemon in messages. Thread-safe."""
 
-    def __init__(self, dial: Dial, where: str) -> None:
-        self._dial = dial
+    def __init__(self, dial: Dial, where: str, duplex: Dial | None = None) -> None:
+        """`duplex` opens streams that two threads may use at once, where `dial` does not."""
+        self._dial, self._duplex = dial, duplex or dial
         self.where = where
         self._idle: list[Wire] = []
         self._lock = threading.Lock()
@@ -126,7 +127,7 @@ class Http:
             f"{key}: {value}\r\n" for key, value in lines
         )
         with self.failures():
-            sock = self._dial()
+            sock = self._duplex()
             sock.sendall(head.encode() + b"\r\n" + data)
             return sock, self._switched(sock)
 
