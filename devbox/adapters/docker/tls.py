@@ -104,7 +104,7 @@ class _Tunnel:
                 plain.shutdown(socket.SHUT_RDWR)
 
     def _decrypted(self, data: bytes) -> tuple[list[bytes], bool]:
-        """What was in it, and whether that was all. One step, so that `unwrap` never finds something unread."""
+        """What was in it, and whether that was all; in one step, so that `unwrap` finds nothing unread."""
         pieces: list[bytes] = []
         with self._lock:
             self._incoming.write(data)
@@ -128,7 +128,7 @@ def _until_ended(
 
 
 def _gone(plain: socket.socket, patience: float | None) -> bool:
-    """Whether the plain side is closed altogether, and not only for writing; waits for it without patience."""
+    """Whether the plain side is closed altogether, not only for writing; `None` waits until it is."""
     poll = select.poll()
     poll.register(plain, 0)
     return bool(poll.poll(patience))
