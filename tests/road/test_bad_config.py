@@ -46,7 +46,7 @@ def test_what_is_wrong_is_said_with_its_line(name: str, tmp_path: Path) -> None:
     assert {one.name for one in tmp_path.iterdir()} <= {"devbox.yaml", "state"}
 
 
-@pytest.mark.parametrize("command", ["build", "ps", "pycharm", "init"])
+@pytest.mark.parametrize("command", ["build", "up", "ps", "pycharm", "init"])
 def test_no_command_goes_on_with_it(command: str, tmp_path: Path) -> None:
     (tmp_path / "devbox.yaml").write_text(START + "servces: {}\n")
     done = devbox(tmp_path, command)

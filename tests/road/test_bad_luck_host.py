@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -74,6 +75,35 @@ def test_a_cut_in_the_middle_of_a_build_and_the_next_run_converges(
     assert terminal.devbox("build").stdout.split()[0] == "unlucky-dev"
     said = rehearsal_host.sh("docker run --rm unlucky-dev sh -c 'cat /mark /app.py'")
     assert said == f"done\n{APP}"
+
+
+def test_up_stopped_and_cut_in_the_middle_converges(
+    road: tuple[Terminal, Proxy], rehearsal_host: RehearsalHost
+) -> None:
+    terminal, proxy = road
+    with (terminal.folder / "devbox.yaml").open("a") as config:
+        config.write("services: {web: {command: [python, /app.py]}}\n")
+    rehearsal_host.sh("docker builder prune -af", check=False)
+    stopped = terminal.start("up")
+    _await_line(stopped, "| begun")
+    stopped.send_signal(signal.SIGINT)
+    _out, err = stopped.communicate(timeout=60)
+    assert stopped.returncode == 130, err
+    assert "Traceback" not in err
+
+    cut = terminal.start("up")
+    _await_line(cut, "| begun")
+    proxy.cut()
+    _out, err = cut.communicate(timeout=60)
+    assert cut.returncode == 1, err
+    assert "next: devbox build" in err
+    assert rehearsal_host.sh("docker ps -aq --filter label=devbox.project=unlucky") == ""
+
+    try:
+        assert "created web" in terminal.devbox("up").stdout
+        _until(lambda: rehearsal_host.sh("docker logs unlucky-web-1") == "here\n")
+    finally:
+        terminal.devbox("down")
 
 
 def test_no_docker_on_the_host(

@@ -17,7 +17,7 @@ import pytest
 
 from tests.ssh.sshd import Sshd, free_port, keygen, sshd
 
-COMMANDS = (["init", "--plan"], ["doctor"], ["build"], ["sync"])
+COMMANDS = (["init", "--plan"], ["doctor"], ["build"], ["sync"], ["up"])
 """Commands that need the host: the same trouble has the same words in each."""
 
 
