@@ -77,6 +77,11 @@ class Plan:
     reasons: dict[bytes, str] = field(default_factory=dict)
 
     @property
+    def size(self) -> int:
+        """How many operations there are."""
+        return sum(map(len, self.waves))
+
+    @property
     def operations(self) -> Sequence[Operation]:
         return [operation for wave in self.waves for operation in wave]
 

@@ -300,7 +300,7 @@ class Rounds:
             self.emit(Event("sync.problem", f"problem: {shown}: {outcome.why}", data))
         elif outcome.result is Result.DONE:
             data["reason"] = plan.reasons.get(operation.path, "")
-            many = len(plan.operations) > TOO_MANY_TO_SAY
+            many = plan.size > TOO_MANY_TO_SAY
             self.emit(Event("sync.applied", "" if many else f"{verb(operation)} {shown}", data))
 
 

@@ -15,8 +15,9 @@ class BestTree:
     """A `Tree` that decides for its lane in `prepare`; before that it only looks."""
 
     def __init__(self, base: SftpTree, open_helper: Callable[[], ByteChannel]) -> None:
-        self._base, self._open_helper = base, open_helper
+        self._base = base
         self._lane: Tree = base
+        self._helper = _begun(base, open_helper)
 
     @property
     def abilities(self) -> Abilities:
@@ -27,11 +28,11 @@ class BestTree:
 
     def prepare(self, token: bytes) -> None:
         self._base.prepare(token)
-        if self._lane is self._base:
+        helper, self._helper = self._helper, None
+        if helper:
             try:
-                helper = HelperTree(self._base, self._open_helper())
                 helper.start()
-            except (NoHelper, HostError):
+            except NoHelper:
                 return  # if it was the link that broke, the next request says so
             self._lane = helper
 
@@ -51,4 +52,20 @@ class BestTree:
         return self._lane.idle()
 
     def close(self) -> None:
-        self._lane.close()
+        if self._helper:
+            self._helper.close()
+        else:
+            self._lane.close()
+
+
+def _begun(base: SftpTree, open_helper: Callable[[], ByteChannel]) -> HelperTree | None:
+    """The helper on its way; `None` where not even a channel for it is opened."""
+    try:
+        channel = open_helper()
+    except HostError:
+        return None
+    try:
+        return HelperTree(base, channel)
+    except (OSError, EOFError):
+        channel.close()
+        return None

@@ -47,7 +47,7 @@ class HelperTree:
     """One remote root, worked on by the helper at the other end of `channel`."""
 
     def __init__(self, base: SftpTree, channel: ByteChannel) -> None:
-        """Nothing is sent before `start`."""
+        """Sends the program, which starts while SFTP looks at the root; `start` waits for it."""
         self._base, self._channel = base, channel
         self._numbers = 1
         self._due: dict[int, Operation] = {}
@@ -55,20 +55,20 @@ class HelperTree:
         self._lost: Exception | None = None
         self._buffer = bytearray()
         self._thread: threading.Thread | None = None
-        self._program = Path(remote.__file__).read_bytes()
+        program = Path(remote.__file__).read_bytes()
+        self._channel.send(b"%09d" % len(program) + program)
 
     @property
     def abilities(self) -> Abilities:
         return Abilities("helper", fine_times=True, compare_and_swap=True)
 
     def start(self) -> None:
-        """Send the program and its places, wait until it answers; `NoHelper` when it never will."""
+        """Tell it its places and wait until it answers; `NoHelper` when it never will."""
         places = b"\0".join(self._base.places())
-        program = b"%09d" % len(self._program) + self._program
         patience = threading.Timer(_PATIENCE, self._channel.close)
         patience.start()
         try:
-            self._channel.send(program + remote.LENGTH.pack(len(places)) + places)
+            self._channel.send(remote.LENGTH.pack(len(places)) + places)
             self._await_hello()
         except (OSError, EOFError, ValueError) as error:
             self._channel.close()

@@ -15,38 +15,45 @@ _TOKEN = b"root"
 _PROBE = b"probe"
 
 
-def expand(client: Client, root: str) -> bytes:
+def expand(root: str, home: bytes) -> bytes:
     """The root as an absolute path; `~/` is where SFTP starts, which is the home folder."""
     path = root.encode(errors="surrogateescape")
-    if path.startswith(b"~/"):
-        home = client.ask(wire.realpath(b"."))
-        start = home.names[0][0] if home.names else b"."
-        path = posixpath.join(start, path[2:])
-    return posixpath.normpath(path)
+    return posixpath.normpath(posixpath.join(home, path[2:]) if path.startswith(b"~/") else path)
 
 
 def look(client: Client, places: Places) -> RootFacts:
-    """What is there now. Finds out as well which of the two staging places is in use."""
-    seen = client.ask(wire.stat(places.root))
+    """What is there now, in two flights. Finds out as well which of the two staging places is in use."""
+    inside = places.root + b"/" + STAGING.encode()
+    exists, empty, tokens = client.one(_look(places.root, (places.staging, inside)))
+    token = b""
+    for place, found in zip((places.staging, inside), tokens, strict=True):
+        if found and not token:
+            places.staging, token = place, found
+    return RootFacts(_text(places.root), exists, empty, token)
+
+
+def _look(root: bytes, stagings: tuple[bytes, ...]) -> Task[tuple[bool, bool, list[bytes]]]:
+    reading = [wire.open_file(place + b"/" + _TOKEN, wire.FOR_READING) for place in stagings]
+    seen, listing, *opened = yield [wire.stat(root), wire.opendir(root), *reading]
     exists = bool(seen.entry and seen.entry.kind is Kind.DIRECTORY)
     if seen.ok and not exists:
-        raise HostError("the remote root is not a folder", where=_text(places.root))
-    inside = places.root + b"/" + STAGING.encode()
-    token = b""
-    for place in (places.staging, inside):
-        token = client.one(_read_token(place))
-        if token:
-            places.staging = place
-            break
-    empty = not exists or client.one(_is_empty(places.root))
-    return RootFacts(_text(places.root), exists, empty, token)
+        raise HostError("the remote root is not a folder", where=_text(root))
+    handles = [reply.blob for reply in (listing, *opened) if reply.ok]
+    asked = [wire.readdir(listing.blob)] if listing.ok else []
+    asked += [wire.read(reply.blob, 0, 256) for reply in opened if reply.ok]
+    replies = list((yield [*asked, *map(wire.close, handles)]) if handles else [])
+    names = replies.pop(0).names if listing.ok else ()
+    empty = all(name in (b".", b"..") or name.startswith(STAGING.encode()) for name, _ in names)
+    return exists, empty, [replies.pop(0).blob if reply.ok else b"" for reply in opened]
 
 
 def prepare(client: Client, places: Places, token: bytes, host: str) -> None:
     """Make root and staging where they are missing, and mark them."""
-    _make_folders(client, places, host)
-    if client.one(_read_token(places.staging)) == token:
+    facts = look(client, places)
+    if facts.exists and facts.token == token:
         return
+    if not facts.exists:
+        _make_folders(client, places, host)
     beside = _usable(client, places)
     if beside and not beside.ok:
         places.staging = places.root + b"/" + STAGING.encode()
@@ -113,14 +120,6 @@ def _write(path: bytes, data: bytes) -> Task[wire.Reply]:
     return written if not written.ok else closed
 
 
-def _read_token(staging: bytes) -> Task[bytes]:
-    (opened,) = yield [wire.open_file(staging + b"/" + _TOKEN, wire.FOR_READING)]
-    if not opened.ok:
-        return b""
-    data, _closed = yield [wire.read(opened.blob, 0, 256), wire.close(opened.blob)]
-    return data.blob
-
-
 def _names(path: bytes) -> Task[list[bytes]]:
     (opened,) = yield [wire.opendir(path)]
     names: list[bytes] = []
@@ -133,11 +132,6 @@ def _names(path: bytes) -> Task[list[bytes]]:
         names.extend(name for name, _ in reply.names if name not in (b".", b".."))
     yield [wire.close(opened.blob)]
     return names
-
-
-def _is_empty(path: bytes) -> Task[bool]:
-    names = yield from _names(path)
-    return not any(not name.startswith(STAGING.encode()) for name in names)
 
 
 def _remove_all(paths: list[bytes]) -> Task[None]:

@@ -10,6 +10,7 @@ from devbox.adapters.sftp import puts, wire
 from devbox.adapters.sftp.client import ByteChannel, Client, Task, timed
 from devbox.adapters.sftp.puts import Places
 from devbox.adapters.sftp.roots import clear_staging, expand, look, prepare
+from devbox.adapters.sftp.wire import Reply
 from devbox.ports.tree import (
     Abilities,
     Entry,
@@ -36,12 +37,12 @@ class SftpTree:
     def __init__(self, channel: ByteChannel, root: str, host: str = "") -> None:
         self._client = Client(channel)
         self._host = host
-        absolute = expand(self._client, root)
-        self._places = Places(
-            absolute, staging_of(absolute.decode(errors="surrogateescape")).encode(errors="surrogateescape")
-        )
+        home, limits = self._client.one(_greet())
+        absolute = expand(root, home.names[0][0] if home.names else b".")
+        text = absolute.decode(errors="surrogateescape")
+        self._places = Places(absolute, staging_of(text).encode(errors="surrogateescape"))
         self._places.posix_rename = b"posix-rename@openssh.com" in self._client.extensions
-        self._places.chunk = self._largest_write()
+        self._places.chunk = _largest_write(limits)
 
     @property
     def abilities(self) -> Abilities:
@@ -143,15 +144,17 @@ class SftpTree:
         yield [wire.close(opened.blob)]
         return path, digest.digest()
 
-    def _largest_write(self) -> int:
-        """Bytes of one WRITE: 32 KiB is what every server takes; OpenSSH 8.5 and later say how much more."""
-        if b"limits@openssh.com" not in self._client.extensions:
-            return 32 * 1024
-        reply = self._client.ask(wire.limits())
-        if not reply.ok or len(reply.blob) < 32:
-            return 32 * 1024
-        longest: int = struct.unpack(">QQQQ", reply.blob[:32])[2]
-        return max(32 * 1024, min(longest, 255 * 1024))
+
+def _greet() -> Task[Sequence[Reply]]:
+    return (yield [wire.realpath(b"."), wire.limits()])
+
+
+def _largest_write(limits: Reply) -> int:
+    """Bytes of one WRITE: 32 KiB is what every server takes; OpenSSH 8.5 and later say how much more."""
+    if not limits.ok or len(limits.blob) < 32:
+        return 32 * 1024
+    longest: int = struct.unpack(">QQQQ", limits.blob[:32])[2]
+    return max(32 * 1024, min(longest, 255 * 1024))
 
 
 def _read_on(handle: bytes, offset: int) -> Task[bytes]:
