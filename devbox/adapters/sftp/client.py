@@ -22,8 +22,10 @@ from devbox.errors import ConnectionLost
 T = TypeVar("T")
 Task = Generator[Sequence[Request], Sequence[Reply], T]
 
-IN_FLIGHT = 256
-"""Requests under way; new tasks wait above this. OpenSSH's own client uses 64, limited by its own window."""
+IN_FLIGHT = 2048
+"""Requests under way; new tasks wait above this."""
+AT_ONCE = 400
+"""Tasks under way. Each may hold an open file there, and servers run into their limit near 1,000."""
 SILENCE = 15.0
 """Seconds without any answer, while some are due, after which the link counts as dead."""
 
@@ -56,6 +58,7 @@ class _Pump:
     inbox: queue.SimpleQueue[tuple[_Flight, int, Reply | None]] = field(default_factory=queue.SimpleQueue)
     outbox: list[bytes] = field(default_factory=list)
     under_way: int = 0
+    tasks: int = 0
 
 
 class Client:
@@ -84,11 +87,12 @@ class Client:
         pump, waiting = _Pump(), iter(tasks)
         exhausted = False
         while not exhausted or pump.under_way:
-            while not exhausted and pump.under_way < IN_FLIGHT:
+            while not exhausted and pump.under_way < IN_FLIGHT and pump.tasks < AT_ONCE:
                 task = next(waiting, None)
                 if task is None:
                     exhausted = True
                 else:
+                    pump.tasks += 1
                     yield from self._step(pump, task, None)
             self._flush(pump)
             if pump.under_way:
@@ -114,6 +118,7 @@ class Client:
         try:
             requests = task.send(replies) if replies is not None else next(task)
         except StopIteration as end:
+            pump.tasks -= 1
             yield end.value
             return
         flight = _Flight(task, [None] * len(requests), len(requests))
