@@ -45,7 +45,7 @@ def make(view: View, source_of: SourceOf, in_place: frozenset[bytes] = frozenset
     blocked: set[bytes] = set()
     paths = {*view.local, *view.records, *(view.intents if view.remote is not None else ())}
     for path in sorted(paths - moved):
-        if blocked and any(above in blocked for above in _above(path)):
+        if blocked and any(one in blocked for one in above(path)):
             continue
         if not _decide(_case(path, view), plan, draft, source_of, in_place):
             blocked.add(path)
@@ -59,7 +59,7 @@ def _waves(view: View, draft: _Draft) -> list[list[Operation]]:
     room = {path for path, local in view.local.items() if local.kind is not Kind.DIRECTORY}
 
     def in_the_way(operation: Operation) -> bool:
-        return operation.path in room or any(above in room for above in _above(operation.path))
+        return operation.path in room or any(one in room for one in above(operation.path))
 
     clear = draft.clear + [one for one in draft.removes if in_the_way(one)]
     clear_folders = [one for one in draft.emptied if in_the_way(one)]
@@ -69,7 +69,8 @@ def _waves(view: View, draft: _Draft) -> list[list[Operation]]:
     return [wave for wave in waves if wave]
 
 
-def _above(path: bytes) -> list[bytes]:
+def above(path: bytes) -> list[bytes]:
+    """The folders above a path, the highest first; not the root."""
     parts = path.split(b"/")
     return [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
 

@@ -57,6 +57,8 @@ class Rounds:
     emit: Emit
     ignore: Ignore = field(init=False)
     skipped: dict[bytes, str] = field(default_factory=dict)
+    clashed: set[bytes] = field(default_factory=set)
+    """Paths where something else stood on the host than expected: it is asked before the next try."""
     confirmed: bool = False
     """Whether the user said yes to a mass of deletes."""
     parked: int = 0
@@ -103,7 +105,8 @@ class Rounds:
         """Look here at what is in doubt; what the host has is what the index says until it says otherwise."""
         self.started_ns = time.time_ns()
         found, records = scan.Found(), dict[bytes, Record]()
-        for path in paths:
+        wanted, asking = self._unclear(set(paths))
+        for path in wanted:
             scan.look(self.place.root, self.ignore, path, found)
             self._with_records(path, found, records, deep=False)
         for path in subtrees:
@@ -113,10 +116,35 @@ class Rounds:
             self._with_records(path, found, records, deep=True)
         self._with_parents(found, records)
         self.skipped.update(found.skipped)
-        conflicts = self.index.conflicts()
-        entries = {path: one for path, one in found.entries.items() if path not in conflicts}
-        known = {path: one for path, one in records.items() if path not in conflicts}
-        return self._planned(tree, View(entries, known, None, self.index.intents()))
+        asking = asking or not self._unclear_paths().isdisjoint({*found.entries, *records})
+        remote = self._remote_of(tree, {*wanted, *found.entries, *records}, records) if asking else None
+        intents = self.index.intents()
+        if remote is not None:
+            near = {*wanted, *found.entries, *records}
+            intents = {path: one for path, one in intents.items() if path in near}
+        return self._planned(tree, View(found.entries, records, remote, intents))
+
+    def _unclear_paths(self) -> set[bytes]:
+        return {*self.clashed, *self.index.conflicts()}
+
+    def _unclear(self, paths: set[bytes]) -> tuple[set[bytes], bool]:
+        """The paths, with those above them where something unexplained stood; whether there are any."""
+        unclear = self._unclear_paths()
+        if not unclear:
+            return paths, False
+        above = {one for path in paths for one in planning.above(path)}
+        near = unclear & (paths | above)
+        self.clashed -= near
+        return paths | near, bool(near)
+
+    def _remote_of(
+        self, tree: Tree, paths: set[bytes], records: Mapping[bytes, Record]
+    ) -> Mapping[bytes, Entry]:
+        """What stands there at these paths, really."""
+        folders = {parent_of(path) for path in paths}
+        folders |= {path for path, one in records.items() if one.local.kind is Kind.DIRECTORY}
+        found = tree.scan(sorted(folders))
+        return {path: entry for path, entry in found.items() if path in paths}
 
     def apply(self, tree: Tree, view: View, plan: Plan, report: Report) -> set[bytes]:
         """Do the plan and record every outcome. Returns the paths that must be looked at again."""
@@ -148,8 +176,7 @@ class Rounds:
         finally:
             # Whatever is known to be done is recorded, even when the link broke after it.
             doubtful |= self._record(batch, view, plan, report)
-        self._clashed(tree, clashes, view, report)
-        return doubtful
+        return doubtful | self._clashed(tree, clashes, view, report)
 
     def _record(self, batch: list[Outcome], view: View, plan: Plan, report: Report) -> set[bytes]:
         with self.index.together():
@@ -194,10 +221,14 @@ class Rounds:
         self.index.conflict(path, why)
         report.conflicts[path] = why
 
-    def _clashed(self, tree: Tree, clashes: list[Outcome], view: View, report: Report) -> None:
-        """Something else stands there than the index says: equal bytes are adopted, the rest is kept."""
+    def _clashed(self, tree: Tree, clashes: list[Outcome], view: View, report: Report) -> set[bytes]:
+        """Something else stands there than the index says: equal bytes are adopted, the rest is kept.
+
+        Where the plan was made without asking the host, it is made again with asking: those are returned.
+        """
         files = {one.operation.path for one in clashes if isinstance(one.operation, Put)}
         there = tree.digests(files) if files else {}
+        again: set[bytes] = set()
         for path in [one.operation.path for one in clashes]:
             local = view.local.get(path)
             digest = self._source(path, local).digest() if local and path in there else b""
@@ -205,10 +236,14 @@ class Rounds:
             if local and entry:
                 self.index.agree(path, Record(local, entry, digest, racy=True))
                 report.adopted += 1
+            elif view.remote is None:
+                again.add(path)
             else:
                 self._conflict(path, "changed on the host", report)
         for one in clashes:
             self.index.undone(one.operation)
+        self.clashed |= again
+        return again
 
     def _young(self, local: Local) -> bool:
         return local.kind is Kind.FILE and self.started_ns - local.mtime_ns < _YOUNG_NS

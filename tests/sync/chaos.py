@@ -84,9 +84,9 @@ class Hand:
         with contextlib.suppress(OSError):
             self.choose.choice(operations)()
 
-    def content(self) -> bytes:
+    def content(self, sizes: list[int]) -> bytes:
         self.count += 1
-        size = self.choose.choice([0, 1, 20, 20, 500, 40_000])
+        size = self.choose.choice(sizes)
         data = (b"%d %d " % (self.choose.randrange(10**9), self.count) * (size // 8 + 1))[:size]
         self.written.add(hashlib.sha256(data).hexdigest())
         return data
@@ -107,11 +107,12 @@ class Hand:
             raise FileNotFoundError
         return self.choose.choice(files)
 
-    def write(self, path: Path) -> None:
-        # In one write(2): a tool that writes in pieces may be seen in between, here as well as there.
+    def write(self, path: Path, *more: int) -> None:
+        # In one write(2) of less than a page: whoever writes more into a file in place may be seen in
+        # between, here as well as there. Large contents come by rename.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
         try:
-            os.write(handle, self.content())
+            os.write(handle, self.content([0, 1, 20, 20, 500, *more]))
         finally:
             os.close(handle)
 
@@ -124,7 +125,7 @@ class Hand:
     def safe_write(self) -> None:
         target = self.some_file()
         staged = target.with_name(target.name + ".ignored")
-        self.write(staged)
+        self.write(staged, 40_000, 300_000)
         os.replace(staged, target)
 
     def backup_write(self) -> None:
