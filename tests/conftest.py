@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
+from hypothesis import settings
 
 from tests.rehearsal.summary import Summary
 
@@ -12,3 +15,8 @@ pytest_plugins = ["tests.rehearsal.fixtures", "tests.road.fixtures"]
 def pytest_configure(config: pytest.Config) -> None:
     """Count tests that used real parts."""
     config.pluginmanager.register(Summary())
+    # A run in the background (`scripts/test &`) starts with ^C ignored, and hands that on to what it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Tests never assert seconds; hypothesis would, by default.
+    settings.register_profile("devbox", deadline=None)
+    settings.load_profile("devbox")
