@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from devbox.adapters.docker.daemon import DockerDaemon
-    from devbox.adapters.ssh.connection import Connection
+    from devbox.adapters.ssh.connection import Connection as Connection
     from devbox.config.model import Config, Mapped
     from devbox.ports.ask import Ask
     from devbox.ports.check import Check

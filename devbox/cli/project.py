@@ -19,8 +19,8 @@ from devbox.services.forwarded import StateFile
 from devbox.services.running import Services
 
 if TYPE_CHECKING:
-    from devbox.adapters.ssh.connection import Connection
     from devbox.cli.console import Console
+    from devbox.wiring import Connection
 
 _PATIENCE = 30.0
 

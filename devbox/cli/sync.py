@@ -17,11 +17,11 @@ from devbox.cli.syncing import leave, show_status
 from devbox.errors import DevboxError, UsageError
 
 if TYPE_CHECKING:
-    from devbox.adapters.ssh.connection import Connection
     from devbox.config.model import Config
     from devbox.ports.events import Emit, Event
     from devbox.sync.model import Report
     from devbox.sync.session import Session
+    from devbox.wiring import Connection
 
 app = typer.Typer(rich_markup_mode=None)
 
