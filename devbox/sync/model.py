@@ -71,6 +71,8 @@ class Plan:
     waves: list[list[Operation]] = field(default_factory=list)
     compare: list[bytes] = field(default_factory=list)
     """Files on both sides, same size, never agreed on: equal bytes are adopted, others conflict."""
+    unsure: list[bytes] = field(default_factory=list)
+    """Files that changed while they were compared: looked at again."""
     adopt: dict[bytes, Record] = field(default_factory=dict)
     forget: list[bytes] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)

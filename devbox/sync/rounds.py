@@ -156,11 +156,11 @@ class Rounds:
                 self.index.forget(path)
             for conflict in plan.conflicts:
                 self._conflict(conflict.path, conflict.why, report)
-        operations = plan.operations
-        if not operations:
-            return set()
-        self.index.intend(operations)
-        return self._carry_out(tree, view, plan, report)
+        self.clashed.update(plan.unsure)
+        if not plan.size:
+            return set(plan.unsure)
+        self.index.intend(plan.operations)
+        return self._carry_out(tree, view, plan, report).union(plan.unsure)
 
     def _carry_out(self, tree: Tree, view: View, plan: Plan, report: Report) -> set[bytes]:
         doubtful, clashes, batch = set[bytes](), list[Outcome](), list[Outcome]()
@@ -236,7 +236,7 @@ class Rounds:
             if local and entry:
                 self.index.agree(path, Record(local, entry, digest, racy=True))
                 report.adopted += 1
-            elif view.remote is None:
+            elif view.remote is None or (local and path in there and not digest):
                 again.add(path)
             else:
                 self._conflict(path, "changed on the host", report)
@@ -273,14 +273,16 @@ class Rounds:
         return replace(view, records=records)
 
     def _compare(self, tree: Tree, view: View, plan: Plan) -> None:
-        """Adopt what is equal on both sides; what differs is a conflict."""
+        """Adopt what is equal on both sides; what differs is a conflict, what is being written is unsure."""
         if not plan.compare or view.remote is None:
             return
         there = tree.digests(plan.compare)
         for path in plan.compare:
             local, entry = view.local[path], view.remote[path]
             digest = self._source(path, local).digest()
-            if digest and there.get(path) == digest:
+            if not digest:
+                plan.unsure.append(path)
+            elif there.get(path) == digest:
                 agreed = replace(local, mode=0o755 if entry.mode & 0o100 else 0o644)
                 plan.adopt[path] = Record(agreed, entry, digest, racy=True)
             else:

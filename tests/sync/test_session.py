@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from devbox.adapters.sftp.tree import SftpTree
 from devbox.errors import SyncHalted
 from devbox.ports.events import Event
 from devbox.ports.tree import Tree
+from devbox.sync.model import Report
 from devbox.sync.rounds import Place
 from devbox.sync.session import Session
 from tests.sync.pipes import Pipes, sftp_server
@@ -49,9 +50,11 @@ class Bench:
         self.channels.append(sftp_server())
         return SftpTree(self.channels[-1], str(self.there), "host")
 
+    def place(self, *ignore: str) -> Place:
+        return Place(os.fsencode(self.here), str(self.there), "host", self.state, ignore)
+
     def session(self, *ignore: str) -> Session:
-        place = Place(os.fsencode(self.here), str(self.there), "host", self.state, ignore)
-        return Session(place, self.connect, self.events.append)
+        return Session(self.place(*ignore), self.connect, self.events.append)
 
     def run(self) -> dict[str, object]:
         session = self.session()
@@ -262,6 +265,56 @@ class TestOnce:
         report = bench.run()
         assert report["conflicts"] == {}
         assert (bench.there / "app.py").read_text() == "and a third one"
+
+
+class Busy(SftpTree):
+    """A host that takes its time over digests: the user saves the file meanwhile, once."""
+
+    saves: list[Path]
+
+    def digests(self, paths: Iterable[bytes]) -> Mapping[bytes, bytes]:
+        found = super().digests(paths)
+        while self.saves:
+            file = self.saves.pop()
+            file.write_bytes(file.read_bytes())
+        return found
+
+
+class TestWhileItIsCompared:
+    """An empty digest means that the file changed while it was read: no verdict, look again."""
+
+    def test_a_save_of_what_stands_there_already(self, bench: Bench) -> None:
+        (bench.here / "app.py").write_text("equal")
+        bench.there.mkdir()
+        (bench.there / "app.py").write_text("equal")
+        report = self._run(bench)
+        assert (report.conflicts, report.adopted, report.problems) == ({}, 1, {})
+
+    def test_a_save_of_what_the_host_refused_to_replace(self, bench: Bench) -> None:
+        (bench.here / "app.py").write_text("one")
+        bench.run()
+        (bench.here / "app.py").write_text("two and more")
+        session = bench.session()
+        tree = self._tree(bench)
+        view, plan = session.rounds.whole(tree)
+        (bench.there / "app.py").write_text("two and more")  # it comes to stand there after the look
+        assert session.rounds.apply(tree, view, plan, report := Report()) == {b"app.py"}
+        assert report.conflicts == {}
+        session.close()
+        tree.close()
+
+    def _tree(self, bench: Bench) -> Busy:
+        tree = Busy(sftp_server(), str(bench.there), "host")
+        tree.saves = [bench.here / "app.py"]
+        tree.prepare(b"token")
+        return tree
+
+    def _run(self, bench: Bench) -> Report:
+        session = Session(bench.place(), lambda: self._tree(bench), bench.events.append)
+        try:
+            return session.run_once()
+        finally:
+            session.close()
 
 
 class Watching:
