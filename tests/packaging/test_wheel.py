@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-TOP = Path(__file__).resolve().parents[2]
+from tests.packaging.wheels import TOP, wheel_in
 
 # Parses every template that the installed package finds: a template that does not compile fails here.
 COMPILE_ALL = """
@@ -31,9 +31,7 @@ print(len(names))
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A python whose environment has the built wheel and nothing of the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(TOP)]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
+    wheel = wheel_in(folder)
     # The dependencies are those of the running environment: this test is about what the wheel holds.
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
     python = folder / "venv" / "bin" / "python"
