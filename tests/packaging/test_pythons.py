@@ -1,6 +1,6 @@
-"""devbox on every CPython from 3.10 to 3.13 that this machine has: the wheel in a fresh environment, and tests against it.
+"""devbox on every CPython from 3.10 to 3.13 that this machine has: the wheel in a fresh environment, and tests.
 
-What is run there touches no host: the versions differ in the language and its library, not in what a host answers.
+What is run there touches no host: versions differ in the language and its library, not in what a host answers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 
 from tests.packaging.wheels import TOP, wheel_in
 
-# Tests that need nothing but Python: values, rules, certificates, the door, the recorder, rendering and merging.
+# Tests that need nothing but Python: values, rules, certificates, the door, the recorder, merging.
 QUICK = (
     "tests/config",
     "tests/cli/test_door.py",
