@@ -1,6 +1,6 @@
-"""devbox on every CPython from 3.10 to 3.13 that this machine has: the wheel in a fresh environment, and tests.
+"""devbox on every CPython from 3.10 to 3.13 that this machine has: the wheel in a fresh environment,tests.
 
-What is run there touches no host: versions differ in the language and its library, not in what a host answers.
+What runs there touches no host; versions differ in the language and its library, not in a host.
 """
 
 from __future__ import annotations
