@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from devbox.ports.traces import SpoolSource
     from devbox.ports.tree import Tree
     from devbox.ports.watcher import Watcher
-    from devbox.sync.rounds import Place
+    from devbox.sync.place import Place
     from devbox.sync.session import Session
 
 _T = TypeVar("_T")
@@ -189,7 +189,7 @@ def sync_place(config: Config, mapping: Mapped) -> Place:
     from pathlib import Path
 
     from devbox.config.paths import slug
-    from devbox.sync.rounds import Place
+    from devbox.sync.place import Place
 
     root = os.path.realpath(os.path.join(os.fsencode(config.root), os.fsencode(mapping.local)))
     state = sync_state(config) / "sync" / slug(f"{Path(mapping.local).as_posix()}={mapping.remote}")[:100]

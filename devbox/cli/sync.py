@@ -209,7 +209,7 @@ def _each(
 
 def _dry_run(run: Options, config: Config) -> None:
     from devbox.sync.model import printable
-    from devbox.sync.rounds import verb
+    from devbox.sync.outcomes import verb
 
     lines, data = [], []
     with _sessions(run, config, _speaker(run.console, chatty=False)) as sessions:

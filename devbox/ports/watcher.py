@@ -22,6 +22,10 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.ready or self.open or self.subtrees)
 
+    def merged(self, other: Changes) -> Changes:
+        """Both together."""
+        return Changes(self.ready | other.ready, self.open | other.open, self.subtrees | other.subtrees)
+
 
 class Watcher(Protocol):
     """A running watch of one tree. Ignored directories are not watched."""

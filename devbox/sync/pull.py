@@ -10,7 +10,7 @@ from devbox.ports.tree import Kind, Tree, new_digest
 from devbox.sync import scan
 from devbox.sync.index import Index
 from devbox.sync.model import Local, Record, parent_of, printable
-from devbox.sync.rounds import Place
+from devbox.sync.place import Place
 
 
 def pull(tree: Tree, index: Index, place: Place, path: bytes, force: bool) -> int:

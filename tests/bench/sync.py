@@ -27,7 +27,7 @@ from devbox.adapters.sftp.over import OverSsh
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.ports.events import Event
 from devbox.ports.tree import Tree
-from devbox.sync.rounds import Place
+from devbox.sync.place import Place
 from devbox.sync.session import Session
 from tests.rehearsal.proxy import Proxy
 from tests.ssh.sshd import Sshd, sshd

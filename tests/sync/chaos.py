@@ -28,7 +28,7 @@ from devbox.ports.events import ignore
 from devbox.ports.tree import Tree
 from devbox.sync.control import Control, ask
 from devbox.sync.index import Index
-from devbox.sync.rounds import Place
+from devbox.sync.place import Place
 from devbox.sync.session import Session
 from tests.sync.pipes import Pipes, sftp_server
 

@@ -17,7 +17,7 @@ from devbox.errors import SyncHalted
 from devbox.ports.events import Event
 from devbox.ports.tree import Tree
 from devbox.sync.model import Report
-from devbox.sync.rounds import Place
+from devbox.sync.place import Place
 from devbox.sync.session import Session
 from tests.sync.pipes import Pipes, sftp_server
 
@@ -228,6 +228,18 @@ class TestOnce:
         assert bench.run()["put"] == 5
         assert picture(bench.there) == wanted(bench.here)
 
+    def test_a_dry_run_forgets_nothing_though_another_root_stands_there(self, bench: Bench) -> None:
+        fill(bench.here)
+        bench.run()
+        aside = [one.rename(one.with_name("old" + one.name)) for one in bench.there.parent.glob("*there")]
+        session = bench.session()
+        assert session.dry_run().size > 5
+        session.close()
+        for one in aside:
+            one.rename(one.with_name(one.name.removeprefix("old")))
+        (bench.here / "app.py").unlink()
+        assert bench.run()["removed"] == 1
+
     def test_a_same_size_edit_within_the_same_clock_tick_is_seen(self, bench: Bench) -> None:
         file = bench.here / "f"
         file.write_text("one")
@@ -245,7 +257,7 @@ class TestOnce:
         os.mkfifo(bench.here / "pipe")
         session = bench.session()
         session.run_once()
-        assert set(session.rounds.skipped) == {b"out", b"up", b"pipe"}
+        assert set(session.rounds.looking.skipped) == {b"out", b"up", b"pipe"}
         session.close()
         assert not (bench.there / "out").is_symlink()
 

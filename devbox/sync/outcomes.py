@@ -1,0 +1,122 @@
+"""What became of a plan: every outcome goes into the index and is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from devbox.ports.events import Emit, Event
+from devbox.ports.tree import Move, Operation, Outcome, Put, Remove, RemoveDirectory, Result, Tree
+from devbox.sync.doubts import CHANGED_THERE, Doubts
+from devbox.sync.model import Plan, Record, Report, View, parent_of, printable
+
+TOO_MANY_TO_SAY = 20
+"""More operations than this at once are events without words: the sum is said at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Takes in the outcomes of one plan."""
+
+    doubts: Doubts
+    emit: Emit
+    view: View
+    plan: Plan
+    report: Report
+
+    def record(self, batch: list[Outcome]) -> set[bytes]:
+        """Write them down, all or none; the paths that must be looked at again."""
+        with self.doubts.index.together():
+            doubtful = {one.operation.path for one in batch if not self._settle(one)}
+        for outcome in batch:
+            self._say(outcome)
+        return doubtful
+
+    def refused(self, tree: Tree, clashes: list[Outcome]) -> set[bytes]:
+        """Something else stands there than the index says: equal bytes are adopted, the rest is kept.
+
+        Where the plan was made without asking the host, it is made again with asking: those are returned.
+        """
+        files = {one.operation.path for one in clashes if isinstance(one.operation, Put)}
+        there = tree.digests(files) if files else {}
+        again = {one.operation.path for one in clashes if not self._met(tree, one.operation.path, there)}
+        for one in clashes:
+            self.doubts.index.undone(one.operation)
+        return again
+
+    def conflict(self, path: bytes, why: str) -> None:
+        """Keep a conflict; it is said once."""
+        index = self.doubts.index
+        if path not in index.conflicts():
+            shown = printable(path)
+            self.emit(Event("sync.conflict", f"conflict: {shown}: {why}", {"path": shown, "why": why}))
+        index.conflict(path, why)
+        self.report.conflicts[path] = why
+
+    def _met(self, tree: Tree, path: bytes, there: Mapping[bytes, bytes]) -> bool:
+        """Whether it is decided what to make of the thing that stands there."""
+        local = self.view.local.get(path)
+        digest = self.doubts.place.source(path, local).digest() if local and path in there else b""
+        entry = tree.scan([parent_of(path)]).get(path) if digest and there[path] == digest else None
+        if local and entry:
+            self.doubts.index.agree(path, Record(local, entry, digest, racy=True))
+            self.report.adopted += 1
+            return True
+        if self.view.remote is None or (local and path in there and not digest):
+            return False
+        self.conflict(path, CHANGED_THERE)
+        return True
+
+    def _settle(self, outcome: Outcome) -> bool:
+        """Put one outcome into the index. False when its path must be looked at again."""
+        operation, path, index = outcome.operation, outcome.operation.path, self.doubts.index
+        self.report.problems.pop(path, None)
+        if outcome.result in (Result.UNSTABLE, Result.FAILED):
+            index.undone(operation)
+            if outcome.result is Result.FAILED:
+                self.report.problems[path] = outcome.why
+            return False
+        if isinstance(operation, Remove | RemoveDirectory):
+            if path not in self.view.local:
+                index.forget(path)
+            self.report.removed += outcome.result is Result.DONE
+        elif isinstance(operation, Move):
+            index.moved(path, operation.target)
+            self.report.moved += 1
+        elif outcome.entry:
+            self._agree(outcome)
+            self.report.put += isinstance(operation, Put)
+        return True
+
+    def _agree(self, outcome: Outcome) -> None:
+        path = outcome.operation.path
+        local, before = self.view.local[path], self.view.records.get(path)
+        digest = outcome.digest or (before.digest if before else b"")
+        assert outcome.entry
+        self.doubts.index.agree(path, Record(local, outcome.entry, digest, self.doubts.young(local)))
+
+    def _say(self, outcome: Outcome) -> None:
+        operation = outcome.operation
+        shown, result = printable(operation.path), outcome.result
+        data: dict[str, object] = {"path": shown, "result": result.value, "operation": verb(operation)}
+        if result is Result.FAILED:
+            data["why"] = outcome.why
+            self.emit(Event("sync.problem", f"problem: {shown}: {outcome.why}", data))
+        elif result is Result.DONE:
+            data["reason"] = self.plan.reasons.get(operation.path, "")
+            many = self.plan.size > TOO_MANY_TO_SAY
+            self.emit(Event("sync.applied", "" if many else f"{verb(operation)} {shown}", data))
+
+
+def verb(operation: Operation) -> str:
+    """The operation in one word."""
+    names: Mapping[str, str] = {
+        "Put": "put",
+        "PutLink": "link",
+        "MakeDirectory": "mkdir",
+        "SetMeta": "mode",
+        "Remove": "delete",
+        "RemoveDirectory": "rmdir",
+        "Move": "move",
+    }
+    return names[type(operation).__name__]

@@ -1,0 +1,157 @@
+"""Following every save: hints of the watcher in, rounds out, and a link that is mended when it breaks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from devbox.errors import ConnectionLost, DevboxError, HostUnreachable
+from devbox.ports.events import Emit, Event
+from devbox.ports.watcher import Changes, Watcher
+from devbox.sync.ignore import RULE_FILES
+from devbox.sync.link import Link
+from devbox.sync.model import Plan, Report, printable
+from devbox.sync.outcomes import TOO_MANY_TO_SAY
+from devbox.sync.rounds import Rounds
+from devbox.sync.settle import Settling
+from devbox.sync.state import Flush, Requests, State
+
+BACKOFF = (0.1, 0.3, 1.0, 2.0, 5.0)
+"""Seconds between two tries to connect again; the last for all that follow."""
+PATIENCE = 6
+"""How often a path that keeps changing, or fails, is tried within one run."""
+_IDLE = 5.0
+"""Seconds between two looks at the link while nothing happens."""
+
+
+class Owner(Protocol):
+    """What the watch asks of its session."""
+
+    link: Link
+    rounds: Rounds
+    state: State
+    requests: Requests
+
+    def catch_up(self, report: Report) -> Report:
+        """Bring everything up to date."""
+        ...
+
+    def word(self) -> str:
+        """How things stand, when nothing is under way."""
+        ...
+
+    def status(self) -> dict[str, object]: ...
+
+
+@dataclass(slots=True)
+class Watching:
+    """One watch of one session, until `stop` is set and the watcher is woken."""
+
+    session: Owner
+    watcher: Watcher
+    emit: Emit
+    stop: threading.Event
+    ready: Callable[[Report], str]
+    """Says in one line how the catching up went."""
+    settling: Settling = field(default_factory=Settling)
+
+    def run(self) -> None:
+        self._online()
+        while not self.stop.is_set():
+            self._tick()
+
+    def _tick(self) -> None:
+        changes = self.watcher.wait(self.settling.due_in(time.monotonic(), _IDLE))
+        flushes = self.session.requests.take()
+        if flushes:
+            changes = changes.merged(self.watcher.wait(0))
+        self._take_rules(changes)
+        self.settling.add(changes, time.monotonic())
+        paths, subtrees = self.settling.take(time.monotonic(), everything=bool(flushes))
+        try:
+            self._follow(paths, subtrees, quiet=not changes)
+        except ConnectionLost as lost:
+            self._offline(lost)
+            self._online()
+        for request in flushes:
+            self._answer(request)
+
+    def _answer(self, request: Flush) -> None:
+        try:
+            if request.action:
+                request.action()
+            request.report = self.session.status()
+        except DevboxError as error:
+            request.report = {**self.session.status(), "error": error.as_data()}
+        finally:
+            request.done.set()
+
+    def _follow(self, paths: Iterable[bytes], subtrees: Iterable[bytes], quiet: bool) -> None:
+        doubtful, below, state = set(paths), set(subtrees), self.session.state
+        if not doubtful and not below:
+            if quiet:
+                state.rtt = self.session.link.open().idle()
+            return
+        state.word, state.queued = "sending", len(doubtful)
+        doubtful = self._rounds(doubtful, below)
+        self.settling.later(doubtful, time.monotonic())
+        state.word, state.queued = self.session.word(), 0
+        if not doubtful:
+            state.rtt = self.session.link.open().idle()
+
+    def _rounds(self, doubtful: set[bytes], below: set[bytes]) -> set[bytes]:
+        """Rounds until nothing is in doubt, or patience ends; what is still in doubt."""
+        report, rounds, state = Report(), self.session.rounds, self.session.state
+        for _ in range(PATIENCE):
+            view, plan = rounds.part(self.session.link.open(), doubtful, below)
+            doubtful, below = rounds.apply(self.session.link.open(), view, plan, report), set()
+            for one in plan.operations:
+                state.last = printable(one.path)
+            self.emit(Event("sync.followed", _burst(plan), {"operations": plan.size}))
+            if not doubtful:
+                break
+        state.saves += report.put + report.removed + report.moved
+        return doubtful
+
+    def _take_rules(self, changes: Changes) -> None:
+        """An ignore file changed: what it hides stays there, what it shows comes along."""
+        touched = {*changes.ready, *changes.open}
+        if any(path.rpartition(b"/")[2] in RULE_FILES for path in touched):
+            self.session.rounds.looking.reload_rules()
+            self.watcher.refresh()
+            self.settling.add(Changes(subtrees=frozenset([b""])), time.monotonic())
+
+    def _offline(self, lost: Exception) -> None:
+        self.session.link.drop()
+        self.session.state.word = "offline"
+        self.settling.clear()  # the catch-up looks at everything
+        self.emit(Event("sync.offline", f"offline: {lost}"))
+
+    def _online(self) -> None:
+        """Connect and catch up, as often as it takes."""
+        attempt = 0
+        while not self.stop.is_set():
+            try:
+                report = self.session.catch_up(Report())
+                self.session.state.word = self.session.word()
+                self.emit(Event("sync.ready", self.ready(report), report.as_data()))
+                self.session.state.rtt = self.session.link.open().idle()
+                return
+            except (ConnectionLost, HostUnreachable) as lost:
+                first = not self.session.link.lane
+                if first and (attempt == PATIENCE or isinstance(lost, HostUnreachable)):
+                    raise  # no connection yet: say so instead of waiting for ever
+                self.session.link.drop()
+                self.session.state.word = "offline"
+                self.stop.wait(BACKOFF[min(attempt, len(BACKOFF) - 1)])
+                attempt += 1
+
+
+def _burst(plan: Plan) -> str:
+    """Words for many changes at once; one by one they are said already."""
+    if plan.size <= TOO_MANY_TO_SAY:
+        return ""
+    return f"{plan.size} changes at once, last {printable(plan.operations[-1].path)}"
