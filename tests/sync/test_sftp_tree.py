@@ -47,3 +47,13 @@ def test_without_a_helper_it_is_plain_sftp(root: Path, command: str) -> None:
     assert tree.abilities.lane == "sftp"
     assert one(tree, put(b"f", b"1")).result is Result.DONE
     tree.close()
+
+
+def test_a_run_that_was_killed_while_it_tried_the_root(root: Path) -> None:
+    """Its probe stands in the root: the next run goes over it, and takes it away."""
+    root.mkdir()
+    (root / ".devbox-staging-probe").touch()
+    tree = SftpTree(sftp_server(), str(root), "host")
+    tree.prepare(b"token")
+    assert list(root.iterdir()) == []
+    tree.close()

@@ -71,7 +71,7 @@ def prepare(client: Client, places: Places, token: bytes, host: str) -> None:
 def clear_staging(client: Client, places: Places) -> None:
     """Remove what an earlier session left half done."""
     names = client.one(_names(places.staging))
-    client.one(_remove_all([places.staging + b"/" + name for name in names if name != _TOKEN]))
+    client.one(_all([wire.remove(places.staging + b"/" + name) for name in names if name != _TOKEN]))
 
 
 def _make_folders(client: Client, places: Places, host: str) -> None:
@@ -100,9 +100,10 @@ def _command(places: Places, host: str) -> str:
 
 def _usable(client: Client, places: Places) -> wire.Reply | None:
     """The refusal when a file cannot be made in staging and renamed into the root; `None` when it can."""
-    client.ask(wire.mkdir(places.staging, 0o700))
     source = places.staging + b"/" + _PROBE
     target = places.root + b"/" + STAGING.encode() + b"-" + _PROBE
+    # A run that was killed just here has left the target: rename would not go over it.
+    client.one(_all([wire.mkdir(places.staging, 0o700), wire.remove(target)]))
     made = client.one(_write(source, b""))
     if not made.ok:
         return made
@@ -134,9 +135,10 @@ def _names(path: bytes) -> Task[list[bytes]]:
     return names
 
 
-def _remove_all(paths: list[bytes]) -> Task[None]:
-    if paths:
-        yield [wire.remove(path) for path in paths]
+def _all(requests: list[wire.Request]) -> Task[None]:
+    """Ask all of it at once; how it ends shows later."""
+    if requests:
+        yield requests
 
 
 def _text(path: bytes) -> str:
