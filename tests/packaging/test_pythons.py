@@ -1,4 +1,4 @@
-"""devbox on every CPython from 3.10 to 3.13 that this machine has: the wheel in a fresh environment,tests.
+"""devbox on every CPython from 3.10 to 3.13 that this machine has: the wheel in a fresh environment; tests.
 
 What runs there touches no host; versions differ in the language and its library, not in a host.
 """

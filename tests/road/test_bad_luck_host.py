@@ -106,6 +106,24 @@ def test_up_stopped_and_cut_in_the_middle_converges(
         terminal.devbox("down")
 
 
+def test_two_at_once_make_one_of_each(road: tuple[Terminal, Proxy], rehearsal_host: RehearsalHost) -> None:
+    terminal, _ = road
+    with (terminal.folder / "devbox.yaml").open("a") as config:
+        config.write("services: {web: {command: [python, /app.py]}}\n")
+    both = [terminal.start("up"), terminal.start("up")]
+    try:
+        said = [running.communicate(timeout=120) for running in both]
+        codes = [running.returncode for running in both]
+        assert 0 in codes, said
+        # Whoever comes while the other one syncs is told so; who comes later does the same work again.
+        for code, (_out, err) in zip(codes, said, strict=True):
+            assert code == 0 or (code == 1 and "holds the lock" in err and "next: " in err), err
+        assert rehearsal_host.sh("docker ps -a --format '{{.Names}} {{.State}}'").count("unlucky-web") == 1
+        _until(lambda: rehearsal_host.sh("docker logs unlucky-web-1") == "here\n")
+    finally:
+        terminal.devbox("down")
+
+
 def test_no_docker_on_the_host(
     terminal: Terminal, rehearsal_factory: Callable[[Wish], RehearsalHost]
 ) -> None:
