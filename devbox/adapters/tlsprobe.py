@@ -8,7 +8,7 @@ import socket
 import ssl
 from dataclasses import replace
 
-from devbox.ports.probe import Answer, Credentials
+from devbox.ports.probe import Answer, Credentials, Outcome
 
 _TIMEOUT = 10.0
 
@@ -40,7 +40,7 @@ class TlsProbe:
         try:
             sock = socket.create_connection(address, self._timeout)
         except OSError as error:
-            return Answer(reached=False, why=error.strerror or str(error))
+            return Answer(Outcome.UNREACHABLE, why=error.strerror or str(error))
         with contextlib.closing(sock):
             try:
                 if credentials is None:
@@ -48,10 +48,21 @@ class TlsProbe:
                 with _context(credentials).wrap_socket(sock, server_hostname=name) as secured:
                     expires = ssl.cert_time_to_seconds(str((secured.getpeercert() or {})["notAfter"]))
                     return replace(_request(secured, method, path), expires=expires)
-            except ssl.SSLError as error:
-                return Answer(reached=True, why=_words(error))
             except (OSError, http.client.HTTPException) as error:
-                return Answer(reached=True, why=str(error) or type(error).__name__)
+                return _failed(error, self._timeout)
+
+
+def _failed(error: Exception, timeout: float) -> Answer:
+    """What a broken conversation means: silence is no refusal, and neither is our own distrust."""
+    if isinstance(error, TimeoutError):
+        return Answer(Outcome.SILENT, why=f"no answer within {timeout:g} s")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        words = f"the server's certificate is not trusted: {error.verify_message}"
+        return Answer(Outcome.UNTRUSTED, why=words)
+    if isinstance(error, ssl.SSLError) and error.reason:
+        # OpenSSL's reason in plain words: `TLSV13_ALERT_CERTIFICATE_REQUIRED` is said as it is read.
+        return Answer(Outcome.REFUSED, why=error.reason.replace("_", " ").lower())
+    return Answer(Outcome.REFUSED, why=str(error) or type(error).__name__)
 
 
 def _context(credentials: Credentials) -> ssl.SSLContext:
@@ -65,20 +76,14 @@ def _context(credentials: Credentials) -> ssl.SSLContext:
 
 
 def _request(sock: socket.socket, method: str, path: str) -> Answer:
-    sock.sendall(
-        f"{method} {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
-    )
+    # TLS 1.3 refuses a client after its handshake: where nothing can be sent, the alert waits to be read.
+    head = f"{method} {path} HTTP/1.1", "Host: docker", "Connection: close", "Content-Length: 0", "", ""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        sock.sendall("\r\n".join(head).encode())
     response = http.client.HTTPResponse(sock, method=method)
     response.begin()
     body = response.read()
     # Go answers plain HTTP on a TLS port with a 400 of its own: that is a refusal, not the API.
-    let_in = not (response.status == 400 and b"HTTP request to an HTTPS server" in body)
+    plain = response.status == 400 and b"HTTP request to an HTTPS server" in body
     why = "" if response.status < 400 else body.decode(errors="replace").strip()
-    return Answer(True, let_in, response.status, body, why)
-
-
-def _words(error: ssl.SSLError) -> str:
-    """OpenSSL's reason in plain words: `TLSV13_ALERT_CERTIFICATE_REQUIRED` is said as it is read."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the server's certificate is not trusted: {error.verify_message}"
-    return (error.reason or str(error)).replace("_", " ").lower()
+    return Answer(Outcome.REFUSED if plain else Outcome.LET_IN, response.status, body, why)

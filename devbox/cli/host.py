@@ -94,7 +94,7 @@ def reset(ctx: typer.Context, yes: bool = _YES) -> None:
     with open_session(run, config) as session, session.store.lock():
         done = _reset(run, session, yes)
     said = "is as it was before devbox" if done else "nothing of devbox is on it"
-    run.console.result(f"{config.host}: {said}", {"host": config.host, "changed": done})
+    run.console.finish("host.reset", f"{config.host}: {said}", {"host": config.host, "changed": done})
 
 
 def _reset(run: Options, session: Session, yes: bool) -> bool:
@@ -123,12 +123,13 @@ def _carry_out(run: Options, session: Session, proposal: Any) -> Any:
 def agree(run: Options, session: Session, proposal: Any, yes: bool, otherwise: str) -> None:
     """Show the plan and ask; a refusal is an error."""
     from devbox.host import show
+    from devbox.ports.events import Event
 
     if proposal.plan.refusals:
         first = proposal.plan.refusals[0]
         where = str(session.host.address)
         raise HostError(first.what, where=where, why=first.why, next_steps=list(first.next))
-    run.console.say(show.text(proposal.plan, proposal.facts))
+    run.console.event(Event("init.plan", show.text(proposal.plan, proposal.facts), proposal.plan.as_data()))
     if not proposal.plan.empty:
         run.console.confirm("Do this?", assume_yes=yes, otherwise=otherwise)
 
@@ -146,7 +147,7 @@ def renew(ctx: typer.Context, yes: bool = _YES) -> None:
         agree(run, session, proposal, yes, "devbox host renew --yes")
         session.remember(_carry_out(run, session, proposal))
         days = _days(session.store)
-    run.console.result(f"{config.host}: renewed, {days['client days left']} days", days)
+    run.console.finish("host.renewed", f"{config.host}: renewed, {days['client days left']} days", days)
 
 
 @app.command()
@@ -190,4 +191,5 @@ def revoke(
         grants.clear(session.store)
     again = "".join(f"\n  devbox host grant {other}" for other in others)
     said = f"{config.host}: {name}'s certificate is worthless now"
-    run.console.result(said + (f"; the others need new ones:{again}" if again else ""), {"others": others})
+    again = f"; the others need new ones:{again}" if again else ""
+    run.console.finish("host.revoked", said + again, {"others": others})

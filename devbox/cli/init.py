@@ -84,6 +84,7 @@ def _install(run: Options, session: Session, yes: bool) -> None:
 def _prepare(run: Options, session: Session, yes: bool, install: bool) -> None:
     from devbox.host import show
     from devbox.host.prepare import carry_out
+    from devbox.ports.events import Event
 
     proposal = session.propose()
     if install and not proposal.facts.dockerd:
@@ -98,7 +99,7 @@ def _prepare(run: Options, session: Session, yes: bool, install: bool) -> None:
         raise HostError(
             first.what, where=str(session.host.address), why=first.why, next_steps=list(first.next)
         )
-    run.console.say(show.text(plan, found))
+    run.console.event(Event("init.plan", show.text(plan, found), plan.as_data()))
     if not plan.empty:
         run.console.confirm("Do this?", assume_yes=yes, otherwise=f"devbox init {session.config.host} --yes")
     findings = carry_out(session.room, proposal)
@@ -108,7 +109,9 @@ def _prepare(run: Options, session: Session, yes: bool, install: bool) -> None:
     said = "nothing to do, all proved" if plan.empty else "prepared and proved"
     context = session.store.context
     data = {"host": session.config.host, "changed": not plan.empty, "context": context}
-    run.console.result(f"{session.config.host}: {said}; docker --context {context} version", data)
+    run.console.finish(
+        "init.done", f"{session.config.host}: {said}; docker --context {context} version", data
+    )
 
 
 def _write_config(run: Options, config: Config) -> None:

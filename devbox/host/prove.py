@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devbox.ports.check import Check, Finding, Stage, Verdict
-from devbox.ports.probe import Answer, Credentials, Probe
+from devbox.ports.probe import Answer, Credentials, Outcome, Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,37 @@ def _welcome(door: Door, probe: Probe) -> Finding:
     answers = list(_each(door, probe, ours(door.credentials), "/info"))
     if not answers:
         return Finding(Verdict.FAILED, f"{door.hostname} has no address", f"getent hosts {door.hostname}")
-    for address, answer in answers:
-        if answer.let_in and answer.status == 200:
-            return _recognise(door, address, json.loads(answer.body))
-    address, answer = answers[0]
-    fix = "" if answer.reached else f"open TCP port {door.port} for this machine in the host's firewall"
-    return Finding(Verdict.FAILED, f"{address}:{door.port}: {answer.why}", fix)
+    inside = [(address, one) for address, one in answers if one.let_in and one.status == 200]
+    outside = [(address, one) for address, one in answers if not (one.let_in and one.status == 200)]
+    if inside:
+        found = _recognise(door, inside[0][0], json.loads(inside[0][1].body))
+        return _half_open(door, found, outside) if outside else found
+    address, answer = outside[0]
+    return Finding(Verdict.FAILED, f"{address}:{door.port}: {answer.why}", _mend(door, answer))
+
+
+def _mend(door: Door, answer: Answer) -> str:
+    """What to do about a door that does not let us in."""
+    if answer.outcome is Outcome.UNREACHABLE:
+        return (
+            f"open TCP port {door.port} for this machine: devbox init --open-firewall, "
+            "or docker: {endpoint: tls-tunnel} in devbox.yaml"
+        )
+    if answer.outcome is Outcome.SILENT:
+        return f"something on the way swallows TLS on port {door.port}: a firewall, a VPN, its MTU"
+    if "mismatch" in answer.why:
+        return "devbox host renew   (a certificate for this name too)"
+    return "devbox init   (again: it sends new certificates where they do not fit)"
+
+
+def _half_open(door: Door, found: Finding, outside: list[tuple[str, Answer]]) -> Finding:
+    """Let in at one address of the name and not at another: clients may take either."""
+    if found.verdict is not Verdict.OK:
+        return found
+    address, answer = outside[0]
+    evidence = f"{found.evidence}, but not at {address}:{door.port} ({answer.why})"
+    fix = f"take {address} out of the name {door.hostname}, or open the port there too"
+    return Finding(Verdict.WARNING, evidence, fix, found.data)
 
 
 def _recognise(door: Door, address: str, info: dict[str, object]) -> Finding:
@@ -83,8 +108,9 @@ def _recognise(door: Door, address: str, info: dict[str, object]) -> Finding:
 
 
 def _refused(door: Door, probe: Probe, credentials: Credentials | None) -> Finding:
-    reasons = []
-    for address, answer in _each(door, probe, credentials, "/version"):
+    """A refusal is what the daemon says: a timeout, a closed port or our own distrust prove nothing."""
+    answers = list(_each(door, probe, credentials, "/version"))
+    for address, answer in answers:
         if answer.let_in:
             return Finding(
                 Verdict.FAILED,
@@ -92,11 +118,17 @@ def _refused(door: Door, probe: Probe, credentials: Credentials | None) -> Findi
                 "devbox host reset   (takes the open door away)",
                 {"security": True},
             )
-        if answer.reached:
-            reasons.append(answer.why or "closed without an answer")
-    if not reasons:
-        return Finding(Verdict.SKIPPED, f"port {door.port} cannot be reached from here")
-    return Finding(Verdict.OK, f"refused: {_short(reasons[0])}")
+    refused = [answer.why for _, answer in answers if answer.outcome is Outcome.REFUSED]
+    doubtful = (Outcome.SILENT, Outcome.UNTRUSTED) if refused else tuple(Outcome)
+    unproved = [
+        f"{address}:{door.port}: {one.outcome.value}, {one.why}"
+        for address, one in answers
+        if one.outcome in doubtful
+    ]
+    if refused and not unproved:
+        return Finding(Verdict.OK, f"refused: {_short(refused[0])}")
+    evidence = "; ".join(unproved) or f"{door.hostname} has no address"
+    return Finding(Verdict.FAILED, f"no proof of a refusal: {evidence}", "run the same command again")
 
 
 def _short(text: str) -> str:
