@@ -14,12 +14,9 @@ from devbox.workload.contract import SERVICES
 from devbox.workload.control import Control
 from devbox.workload.faults import Faults
 from devbox.workload.roads import rest
-from devbox.workload.roads.desk import Desk, Edge, Road
-from devbox.workload.roads.queue import Queue, QueueRoad, QueueServer
-from devbox.workload.roads.queues import open_queue
+from devbox.workload.roads.desk import Desk, Edge
 from devbox.workload.roads.remote import RemoteNotifications, RemotePayments, RemoteUsers
-from devbox.workload.roads.rest import RestRoad
-from devbox.workload.roads.rpc import RpcRoad, RpcServer
+from devbox.workload.roads.ways import Ways
 from devbox.workload.servers.threads import ThreadServer
 from devbox.workload.settings import Settings
 from devbox.workload.store import Store
@@ -45,22 +42,18 @@ class Surroundings:
     settings: Settings
     board: Board
     faults: Faults
-    queue: Queue
+    ways: Ways
 
     @staticmethod
     def of(settings: Settings) -> Surroundings:
         """The surroundings that the settings say."""
         board = Board(settings.state / "switches.json")
-        return Surroundings(settings, board, Faults(board), open_queue(settings.queue, settings.state))
+        faults = Faults(board)
+        return Surroundings(settings, board, faults, Ways.of(settings, faults))
 
     def edge(self, caller: str, callee: str) -> Edge:
         """The way from one service to another, over any road."""
-        place = self.settings.places[callee]
-        roads: dict[str, Road] = {
-            "rest": RestRoad(place.host, place.http, self.faults),
-            "rpc": RpcRoad(place.host, place.rpc, trouble=self.faults),
-            "queue": QueueRoad(self.queue, callee, self.faults),
-        }
+        roads = self.ways.to(callee)
         return Edge(f"{caller}>{callee}", roads, lambda edge: self.board.read().road(edge), self.faults)
 
     def store(self, name: str, schema: str) -> Store:
@@ -141,24 +134,24 @@ _BUILDERS: dict[str, Callable[[Surroundings, Event], Functions]] = {
 
 
 def serve(name: str, settings: Settings, reloading: bool = False) -> None:
-    """Run one service until SIGTERM: its operations over REST, RPC and the queue at once. With `reloading`,
-    begin anew when its code was changed."""
+    """Run one service until SIGTERM: its operations over all roads at once. With `reloading`, begin anew when
+    its code was changed."""
     assert name in SERVICES
     hops.start(name)
     stop = Event()
     around = Surroundings.of(settings)
     desk = Desk(name, _BUILDERS[name](around, stop), around.faults)
     place = settings.places[name]
-    http = ThreadServer((settings.listen, place.http), Control(around.board, rest.application(desk)))
-    rpc = RpcServer(desk, settings.listen, place.rpc)
-    queue = QueueServer(desk, around.queue, name, around.faults)
-    for server in (http.serve_forever, rpc.serve, queue.serve):
-        Thread(target=server, daemon=True).start()
+    control = Control(around.board, rest.application(desk), around.ways.names())
+    http = ThreadServer((settings.listen, place.http), control)
+    servers = around.ways.servers(desk)
+    for serving in (http.serve_forever, *(server.serve for server in servers)):
+        Thread(target=serving, daemon=True).start()
     begin_anew = reload.watch(stop.set) if reloading else None
     until_terminated(stop)
     http.shutdown()
-    rpc.close()
-    queue.close()
+    for server in servers:
+        server.close()
     if begin_anew:
         begin_anew()
 

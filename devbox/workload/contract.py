@@ -56,7 +56,8 @@ SERVICES = ("user", "order", "payment", "notify")
 EDGES = {"order>user": "rest", "order>payment": "rpc", "order>notify": "queue"}
 """Who calls whom, and the road that is taken when nothing else is configured."""
 
-ROADS = ("rest", "rpc", "queue")
+QUEUES = ("queue", "redis", "rabbitmq", "kafka")
+"""Roads that are queues: `queue` is the shop's own one, the others are brokers that it was told of."""
 
 
 def operation(name: str) -> Operation | None:

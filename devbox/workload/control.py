@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
-from devbox.workload.contract import EDGES, ROADS, Payload
+from devbox.workload.contract import EDGES, Payload
 from devbox.workload.failures import Failure, NotFound, Refused, to_data
 from devbox.workload.roads.rest import Application, body_of, reply
 from devbox.workload.switchable import KINDS, kind
@@ -21,8 +21,9 @@ class Control:
     POST /control/roads {edge, road}          another road for an edge
     """
 
-    def __init__(self, board: Board, application: Application) -> None:
+    def __init__(self, board: Board, application: Application, roads: tuple[str, ...]) -> None:
         self._board = board
+        self._roads = roads
         self._application = application
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -47,17 +48,18 @@ class Control:
         change = _CHANGES.get((method, path))
         if change is None:
             raise NotFound(f"nothing answers {method} {path}")
-        how = change(body_of(environ))
+        how = change(body_of(environ), self._roads)
         return self._state(self._board.change(how))
 
     def _state(self, switches: Switches) -> Payload:
-        return switches.as_data() | {"kinds": [asdict(one) for one in KINDS], "ways": list(ROADS)}
+        return switches.as_data() | {"kinds": [asdict(one) for one in KINDS], "ways": list(self._roads)}
 
 
 Change = Callable[[Switches], Switches]
+Roads = tuple[str, ...]
 
 
-def _fault_on(wanted: Payload) -> Change:
+def _fault_on(wanted: Payload, roads: Roads) -> Change:
     found = kind(str(wanted.get("name")))
     if found is None:
         raise NotFound(f"no fault {wanted.get('name')}; there are {', '.join(one.name for one in KINDS)}")
@@ -67,23 +69,23 @@ def _fault_on(wanted: Payload) -> Change:
     return lambda switches: switches.with_fault(fault)
 
 
-def _fault_off(wanted: Payload) -> Change:
+def _fault_off(wanted: Payload, roads: Roads) -> Change:
     name, at = wanted.get("name"), str(wanted.get("at") or "")
     if name is None:
         return lambda switches: replace(switches, faults=())
     return lambda switches: switches.without(str(name), at)
 
 
-def _road(wanted: Payload) -> Change:
+def _road(wanted: Payload, roads: Roads) -> Change:
     edge, road = str(wanted.get("edge")), str(wanted.get("road"))
     if edge not in EDGES:
         raise NotFound(f"no edge {edge}; there are {', '.join(EDGES)}")
-    if road not in ROADS:
-        raise NotFound(f"no road {road}; there are {', '.join(ROADS)}")
+    if road not in roads:
+        raise NotFound(f"no road {road} here; there are {', '.join(roads)}")
     return lambda switches: replace(switches, roads={**switches.roads, edge: road})
 
 
-_CHANGES: dict[tuple[str, str], Callable[[Payload], Change]] = {
+_CHANGES: dict[tuple[str, str], Callable[[Payload, Roads], Change]] = {
     ("POST", "/control/faults"): _fault_on,
     ("DELETE", "/control/faults"): _fault_off,
     ("POST", "/control/roads"): _road,

@@ -16,6 +16,7 @@ from devbox import tracer
 from devbox.tracer.layout import REMOTE_PARENT
 from devbox.tracer.recorder import RECORDER
 from devbox.tracer.spans import store
+from devbox.workload.contract import QUEUES
 
 TRACEPARENT = "traceparent"
 
@@ -29,7 +30,7 @@ def start(service: str) -> None:
 @contextmanager
 def calling(road: str, operation: str, headers: dict[str, str], attempt: int) -> Iterator[None]:
     """The caller's side of a hop; the context goes into `headers`."""
-    kind = tracer.PRODUCER if road == "queue" else tracer.CLIENT
+    kind = tracer.PRODUCER if road in QUEUES else tracer.CLIENT
     with tracer.span(f"{road} {operation}", kind=kind, road=road, attempt=attempt):
         tracer.inject(headers)
         yield
@@ -38,7 +39,7 @@ def calling(road: str, operation: str, headers: dict[str, str], attempt: int) ->
 @contextmanager
 def serving(road: str, operation: str, headers: Mapping[str, str]) -> Iterator[None]:
     """The callee's side of a hop: below the span that `headers` name."""
-    kind = tracer.CONSUMER if road == "queue" else tracer.SERVER
+    kind = tracer.CONSUMER if road in QUEUES else tracer.SERVER
     with tracer.span(f"{road} {operation}", kind=kind, parent=tracer.extract(headers), road=road):
         yield
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +124,9 @@ def _settle(state: Path, port: int) -> tuple[Settings, tuple[str, ...]]:
         for number, name in enumerate(SERVICES)
     }
     nginx = os.environ.get("SHOP_NGINX", nginx_program())
-    queue = os.environ.get("SHOP_QUEUE", "file:")
-    return Settings(state.absolute(), places, LOOPBACK, gateway, nginx, queue), tuple(moved)
+    told = Settings.read({**os.environ, "SHOP_STATE": str(state), "SHOP_PLACES": ""})
+    settings = replace(told, places=places, listen=LOOPBACK, gateway=gateway, nginx=nginx)
+    return settings, tuple(moved)
 
 
 def _is_free(port: int) -> bool:

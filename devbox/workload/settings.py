@@ -6,7 +6,9 @@ SHOP_PLACES   `service=host:http-port:rpc-port`, separated by spaces; when absen
               name, as on a Docker network
 SHOP_GATEWAY  port of the gateway
 SHOP_NGINX    the nginx to run; found by itself when absent, and when empty the small gateway is used
-SHOP_QUEUE    URL of the queue: `file:` (in SHOP_STATE), `redis://…` or `unix://…` (Redis on a socket)
+SHOP_QUEUE    URL of the road `queue`: `file:` (in SHOP_STATE) or a broker's, as below
+SHOP_BROKERS  URLs of more queues, separated by spaces, each a road named after its kind: `redis://…` or `unix://…`
+              (Redis, on a socket), `amqp://…` (RabbitMQ), `kafka://host:port`
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ class Settings:
     gateway: int = GATEWAY_PORT
     nginx: str = ""
     queue: str = "file:"
+    brokers: tuple[str, ...] = ()
 
     @staticmethod
     def read(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -56,6 +59,7 @@ class Settings:
             gateway=int(environment.get("SHOP_GATEWAY", GATEWAY_PORT)),
             nginx=environment.get("SHOP_NGINX", nginx_program()),
             queue=environment.get("SHOP_QUEUE", "file:"),
+            brokers=tuple(environment.get("SHOP_BROKERS", "").split()),
         )
 
     def environment(self) -> dict[str, str]:
@@ -67,6 +71,7 @@ class Settings:
             "SHOP_GATEWAY": str(self.gateway),
             "SHOP_NGINX": self.nginx,
             "SHOP_QUEUE": self.queue,
+            "SHOP_BROKERS": " ".join(self.brokers),
         }
 
 

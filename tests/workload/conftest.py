@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from devbox.workload import local
-from tests.workload.shops import Running, eventually
+from tests.workload.brokers import Broker, RabbitMQ, Redis
+from tests.workload.shops import Running
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The whole shop as processes, behind nginx."""
-    yield from running(tmp_path_factory.mktemp("shop"))
+def shop(tmp_path_factory: pytest.TempPathFactory, redis_url: str, rabbitmq_url: str) -> Iterator[Running]:
+    """The whole shop as processes, behind nginx, with every road open."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHOP_BROKERS", f"{redis_url} {rabbitmq_url}")
+        yield from running(tmp_path_factory.mktemp("shop"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real Redis of the tests' own, on a socket in a folder of its own."""
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("redis-server is not installed (scripts/test installs it)")
-    folder = tmp_path_factory.mktemp("redis")
-    socket = folder / "redis.sock"
-    words = ["--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--appendonly", "yes"]
-    with (folder / "log").open("wb") as log, subprocess.Popen([program, *words], stdout=log) as server:
-        try:
-            eventually(socket.exists)
-            yield f"unix://{socket}"
-        finally:
-            server.terminate()
+    """A real Redis of the tests' own."""
+    yield from started(Redis(tmp_path_factory.mktemp("redis")))
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real RabbitMQ of the tests' own."""
+    yield from started(RabbitMQ(tmp_path_factory.mktemp("rabbitmq")))
+
+
+def started(broker: Broker) -> Iterator[str]:
+    """The URL of a broker that runs meanwhile."""
+    try:
+        broker.start()
+        yield broker.url
+    finally:
+        broker.stop()
 
 
 def running(state: Path) -> Iterator[Running]:

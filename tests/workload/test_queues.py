@@ -15,6 +15,7 @@ from devbox.workload.failures import DeadlineExceeded, Defect, NotFound, Refused
 from devbox.workload.roads.desk import Desk
 from devbox.workload.roads.filequeue import FileQueue
 from devbox.workload.roads.queue import ATTEMPTS, Queue, QueueRoad, QueueServer
+from devbox.workload.roads.queues import open_queue
 from devbox.workload.roads.redisqueue import RedisQueue
 from tests.workload.shops import eventually
 
@@ -22,13 +23,15 @@ LEASE = 0.5
 Opener = Callable[[], Queue]
 
 
-@pytest.fixture(params=["file", "redis"])
+@pytest.fixture(params=["file", "redis", "rabbitmq"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     """Opens the same queue as often as it is called, as different processes do."""
     if request.param == "file":
         return lambda: FileQueue(tmp_path / "queue.db", lease=LEASE)
-    url = request.getfixturevalue("redis_url")
-    return lambda: RedisQueue(url, lease=LEASE)
+    url = request.getfixturevalue(f"{request.param}_url")
+    if request.param == "redis":
+        return lambda: RedisQueue(url, lease=LEASE)
+    return lambda: open_queue(url, tmp_path)
 
 
 @pytest.fixture

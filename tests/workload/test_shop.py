@@ -89,7 +89,7 @@ def _with_gateway(shop: Running, trace: str) -> list[Span] | None:
     return spans if any(span.operation.service == "gateway" for span in spans) else None
 
 
-@pytest.mark.parametrize("road", ["rest", "rpc", "queue"])
+@pytest.mark.parametrize("road", ["rest", "rpc", "queue", "redis", "rabbitmq"])
 def test_every_road_carries_every_edge_and_its_trace(shop: Running, road: str) -> None:
     for edge in ("order>user", "order>payment", "order>notify"):
         assert shop.ask("POST", "/control/roads", {"edge": edge, "road": road}).status == 200
@@ -157,8 +157,10 @@ def test_unknown_switches_are_named(shop: Running) -> None:
         assert word in answer.body["error"]["message"]
 
 
-def test_the_same_over_redis(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHOP_QUEUE", redis_url)
+def test_another_queue_instead_of_the_file(
+    tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_QUEUE", f"{redis_url}/1")  # another shop has number 0
     for shop in running(tmp_path):
         shop.ask("POST", "/control/roads", {"edge": "order>payment", "road": "queue"})
         placed = shop.order()

@@ -24,6 +24,12 @@ from devbox.workload.roads.desk import Desk, Headers
 ATTEMPTS = 5
 """Deliveries after which a message that fails is buried."""
 
+WORKERS = 8
+"""Messages of one topic that one process works on at once."""
+
+ANSWERS = "answers-"
+"""How the topics of answers begin: they belong to one caller and need not outlive it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -74,7 +80,7 @@ class QueueRoad:
         self._queue = queue
         self._trouble = trouble or Calm()
         self._topic = topic
-        self._answers = f"answers-{uuid.uuid4().hex}"
+        self._answers = f"{ANSWERS}{uuid.uuid4().hex}"
         self._waiting: dict[str, Future[Payload]] = {}
         self._lock = Lock()
         self._closed = Event()
@@ -132,17 +138,18 @@ class QueueRoad:
 
 
 class QueueServer:
-    """The callee's end: takes messages of one topic and carries them out on `workers` threads."""
+    """The callee's end: takes messages of one topic and carries them out on `WORKERS` threads."""
 
     def __init__(
-        self, desk: Desk, queue: Queue, topic: str, trouble: Trouble | None = None, workers: int = 8
+        self, desk: Desk, queue: Queue, topic: str, trouble: Trouble | None = None, road: str = "queue"
     ) -> None:
+        self._road = road
         self._trouble = trouble or Calm()
         self._desk = desk
         self._queue = queue
         self._topic = topic
-        self._places = BoundedSemaphore(workers)
-        self._workers = ThreadPoolExecutor(workers, f"{topic}-queue")
+        self._places = BoundedSemaphore(WORKERS)
+        self._workers = ThreadPoolExecutor(WORKERS, f"{topic}-{road}")
         self._closed = Event()
 
     def serve(self) -> None:
@@ -176,7 +183,7 @@ class QueueServer:
         since = message.since if message.attempt > 1 else call["sent"]
         headers = hops.waited(self._topic, call["headers"], since, message.attempt)
         try:
-            outcome = {"result": self._desk.handle("queue", call["operation"], call["payload"], headers)}
+            outcome = {"result": self._desk.handle(self._road, call["operation"], call["payload"], headers)}
         except Exception as failure:  # noqa: BLE001  what failed decides what becomes of the message
             outcome = {"failure": to_data(failure)}
             if "answer" not in call:

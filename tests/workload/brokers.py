@@ -1,0 +1,152 @@
+"""Real brokers of the tests' own: started in a folder, on loopback, killed and started again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import pytest
+
+from tests.workload.shops import eventually
+
+
+class Broker(ABC):
+    """One server process with a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """How the shop names it."""
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """What runs it."""
+
+    def environment(self) -> dict[str, str]:
+        """What it finds in its environment."""
+        return dict(os.environ)
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env=self.environment(), cwd=self.folder,
+            )  # fmt: skip
+        eventually(self._listens, seconds=90)
+
+    def _listens(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "log").read_text(errors="replace")[-2000:]
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def kill(self) -> None:
+        """End it and everything it started, as if the machine had taken it away."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, number)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+
+
+class Redis(Broker):
+    """redis-server, which writes what it accepts to a file (`appendonly`)."""
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        return [
+            need("redis-server"), "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder),
+            "--appendonly", "yes", "--appendfsync", "always", "--save", "",
+        ]  # fmt: skip
+
+
+class RabbitMQ(Broker):
+    """rabbitmq-server, without plugins."""
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
+
+    def command(self) -> list[str]:
+        # Debian's /usr/sbin/rabbitmq-server insists on root or the user rabbitmq; what it calls does not.
+        return [need("rabbitmq-server", "/usr/lib/rabbitmq/bin")]
+
+    def environment(self) -> dict[str, str]:
+        (self.folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
+            "vm_memory_high_watermark.absolute = 512MiB\ndisk_free_limit.absolute = 50MB\n"
+        )
+        (self.folder / "enabled_plugins").write_text("[].\n")
+        return os.environ | {
+            "HOME": str(self.folder),  # where Erlang keeps its cookie
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self.folder),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
+            "RABBITMQ_NODENAME": f"shop{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(self._own("dist")),
+            "ERL_EPMD_PORT": str(self._own("epmd")),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+
+    def _own(self, name: str) -> int:
+        """A port that stays the same when it is started again."""
+        noted = self.folder / f"{name}.port"
+        if not noted.exists():
+            noted.write_text(str(free_port()))
+        return int(noted.read_text())
+
+    def _listens(self) -> bool:
+        # It listens before it knows its queues and users; "Server startup complete" is its last word.
+        log = (self.folder / "log").read_text(errors="replace")
+        started = log.count("Server startup complete") > log.count("== killed ==")
+        return super()._listens() and started
+
+    def _end(self, number: signal.Signals) -> None:
+        super()._end(number)
+        with (self.folder / "log").open("a") as log:
+            log.write("== killed ==\n")
+        # Erlang's port mapper puts itself in the background; it ends when it is asked at its port.
+        subprocess.run(
+            ["epmd", "-port", str(self._own("epmd")), "-kill"], capture_output=True, timeout=10, check=False
+        )
+
+
+def need(program: str, *folders: str) -> str:
+    """The program, or a test that is skipped and says so."""
+    path = os.pathsep.join([*folders, os.environ.get("PATH", ""), "/usr/sbin"])
+    found = shutil.which(program, path=path)
+    if found is None:
+        pytest.skip(f"{program} is not installed (scripts/test installs it)")
+    return found
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
