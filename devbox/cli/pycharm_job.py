@@ -95,7 +95,10 @@ class Job:
 
     def asked(self) -> Answer:
         """What the remote side says now."""
-        return remote_answer(self.config, Terminal(self.console), self.note)
+        from devbox.pycharm.facts import image_of, look
+
+        image = image_of(self.config, look(self.config))
+        return remote_answer(self.config, image, Terminal(self.console), self.note)
 
     def facts(self, answer: Answer, upload: bool) -> Facts:
         """Everything the files say; what is missing is noted."""

@@ -20,7 +20,7 @@ Note = Callable[[str], None]
 HELPER = "busybox:latest"
 
 
-def remote_answer(config: Config, ask: Ask, note: Note) -> Answer:
+def remote_answer(config: Config, image: str, ask: Ask, note: Note) -> Answer:
     """What host and image say; what does not answer is noted with the reason.
 
     A host key that is not the known one is never passed over: `HostKeyError`.
@@ -36,7 +36,7 @@ def remote_answer(config: Config, ask: Ask, note: Note) -> Answer:
                 return answer
             try:
                 with wiring.open_daemon(config, host) as daemon:
-                    return replace(answer, container_python=ask_image(daemon, config.image))
+                    return replace(answer, container_python=ask_image(daemon, image))
             except DevboxError as error:
                 note(f"the image was not asked: {error}")
                 return answer

@@ -54,6 +54,25 @@ def parse(text: str, where: str = FILE_NAME) -> Config:
         ) from complaint
 
 
+def compose_services(path: Path) -> dict[str, str]:
+    """A compose file's services with the image that each names, "" for one that is built without a name.
+
+    A file that cannot be read has none: whoever runs it will say why.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    services = data.get("services") if isinstance(data, dict) else None
+    if not isinstance(services, dict):
+        return {}
+    return {
+        str(name): str(service.get("image") or "")
+        for name, service in services.items()
+        if isinstance(service, dict)
+    }
+
+
 def _locate(node: yaml.Node, depth: int = 0) -> Located:
     """A YAML node as a located value: mappings by their keys (`<<` merged), sequences, scalars."""
     line = node.start_mark.line + 1

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from devbox.config.model import Config, Endpoint, Interpreter
+from devbox.pycharm.exclusions import excluded
 from devbox.pycharm.facts import Answer, Local
 from devbox.pycharm.model import DEBUG_PORT, Facts, Ssh, folders
-from devbox.pycharm.rules import app_of, excluded, hidden
+from devbox.pycharm.rules import app_of, hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ def assemble(config: Config, local: Local, answer: Answer, here: Here) -> Facts:
         excluded=excluded(local.ignored),
         apps=tuple(app for app in found if app is not None),
         build=config.build if local.has_dockerfile else None,
-        compose_file=local.compose_file,
-        compose_service=_compose_service(config),
+        compose_file=local.compose.file,
+        compose_service=local.compose.service,
         iml=local.iml,
         tests=local.tests,
         home=here.home,
@@ -61,10 +62,6 @@ def usual_home(user: str) -> str:
     return "/root" if user == "root" else f"/home/{user}"
 
 
-def _compose_service(config: Config) -> str:
-    return next((service.name for service in config.services if not service.image), "")
-
-
 def gaps(config: Config, local: Local, answer: Answer, facts: Facts) -> Iterator[str]:
     """What could not be written, and what makes it possible."""
     if not answer.home:
@@ -73,8 +70,12 @@ def gaps(config: Config, local: Local, answer: Answer, facts: Facts) -> Iterator
         yield "no SSH interpreter: no python3 on the host has answered"
     if facts.interpreter is not Interpreter.SSH and answer.container_python is None:
         yield f"the project has no interpreter yet: image {facts.tagged} has not answered (devbox build)"
-    if facts.interpreter is Interpreter.COMPOSE and not local.compose_file:
-        yield "pycharm.interpreter is compose and the project has no compose file"
+    if facts.interpreter is Interpreter.COMPOSE and not facts.compose_service:
+        lacks = f"{local.compose.file} names no service" if local.compose.file else "there is no compose file"
+        yield f"pycharm.interpreter is compose, but {lacks}: the project has no interpreter"
+    if facts.excluded.unsaid:
+        rules = ", ".join(facts.excluded.unsaid)
+        yield f"only devbox sync follows these ignore rules, PyCharm's upload cannot: {rules}"
     for service in config.services:
         if not service.image and app_of(service, local.sources) is None:
             yield f"service {service.name}: its command is not one Python process, so it has no configuration"

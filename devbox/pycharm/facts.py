@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from devbox.config.model import Config
+from devbox.config.load import compose_services
+from devbox.config.model import Config, Interpreter
 from devbox.errors import DevboxError
 from devbox.ports.host import Finished, Host, Script
-from devbox.pycharm.model import Python
+from devbox.pycharm.exclusions import Rules
+from devbox.pycharm.model import Python, below
 
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+_RULE_FILES = (".gitignore", ".devboxignore")
 _LARGEST_SOURCE = 1 << 20
 # Nothing but sys: a minimal Python has no more.
 _WHO = "import sys; print('python', sys.executable, '%d.%d.%d' % sys.version_info[:3])"
@@ -105,30 +108,67 @@ def _python(text: str) -> Python | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Compose:
+    """The compose file below the project, and the service in it that holds the app; "" when there is none."""
+
+    file: str = ""
+    service: str = ""
+    image: str = ""
+    """The service's image as the file names it, "" when it names none that is known without compose."""
+
+
+@dataclass(frozen=True, slots=True)
 class Local:
     """What the project's folder says."""
 
     iml: str
     """The module's file below the project; the IDE knows the module by its name."""
-    compose_file: str = ""
+    compose: Compose = Compose()
     has_dockerfile: bool = False
     tests: str = ""
-    ignored: tuple[str, ...] = ()
+    ignored: tuple[Rules, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def look(config: Config) -> Local:
     """Read the project: only what decides about the files, nothing is run."""
     root = Path(config.root)
-    ignored = [rule for mapping in config.sync for rule in mapping.ignore]
     return Local(
         iml=_iml(_text(root / ".idea" / "modules.xml"), config.name),
-        compose_file=next((name for name in _COMPOSE if (root / name).is_file()), ""),
+        compose=_compose(config, root),
         has_dockerfile=(root / config.build.dockerfile).is_file(),
         tests=next((name for name in ("tests", "test") if (root / name).is_dir()), ""),
-        ignored=(*_text(root / ".gitignore").splitlines(), *ignored),
+        ignored=tuple(_ignored(config, root)),
         sources=_sources(config, root),
     )
+
+
+def image_of(config: Config, local: Local) -> str:
+    """The image that the container interpreter runs in."""
+    composed = config.pycharm.interpreter is Interpreter.COMPOSE and local.compose.image
+    return composed or config.image
+
+
+def _compose(config: Config, root: Path) -> Compose:
+    """The service that devbox.yaml has too, else one of the app's image, else one that is built."""
+    file = next((name for name in _COMPOSE if (root / name).is_file()), "")
+    images = compose_services(root / file) if file else {}
+    own = [service.name for service in config.services if not service.image and service.name in images]
+    same = [name for name, image in images.items() if image.removesuffix(":latest") == config.image]
+    built = [name for name, image in images.items() if not image]
+    service = next(iter([*own, *same, *built, *images]), "")
+    image = images.get(service, "")
+    return Compose(file, service, "" if "$" in image else image)
+
+
+def _ignored(config: Config, root: Path) -> Iterator[Rules]:
+    """The rules that hold for whole mappings, weakest first: files at the top of each, then devbox.yaml's."""
+    folders = dict.fromkeys(("", *(below(one.local) for one in config.sync)))
+    for name in _RULE_FILES:
+        for folder in folders:
+            yield Rules(folder, tuple(_text(root / folder / name).splitlines()))
+    for one in config.sync:
+        yield Rules(below(one.local), one.ignore)
 
 
 def _iml(modules: str, name: str) -> str:

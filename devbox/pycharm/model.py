@@ -60,6 +60,8 @@ class Excluded:
 
     names: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    unsaid: tuple[str, ...] = ()
+    """The ignore rules that neither can say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +151,12 @@ class Facts:
 
         The IDE tells equal names apart by a number in parentheses; ours says which project and host.
         """
+        composed = self.interpreter is Interpreter.COMPOSE
         if self.container_python is None or self.interpreter is Interpreter.SSH:
             return ""
-        kind = (
-            f"Docker Compose ({self.compose_service})"
-            if self.interpreter is Interpreter.COMPOSE
-            else f"Docker ({self.tagged})"
-        )
+        if composed and not self.compose_service:
+            return ""
+        kind = f"Docker Compose ({self.compose_service})" if composed else f"Docker ({self.tagged})"
         return f"Remote Python {self.container_python.version} {kind} ({self.label})"
 
     @property
@@ -199,11 +200,12 @@ def expand_home(remote: str, home: str) -> str:
 def folders(config: Config, home: str) -> tuple[Folder, ...]:
     """The config's mappings with everything resolved."""
     return tuple(
-        Folder(_below(one.local), expand_home(one.remote, home), one.container.rstrip("/") or "/")
+        Folder(below(one.local), expand_home(one.remote, home), one.container.rstrip("/") or "/")
         for one in config.sync
     )
 
 
-def _below(local: str) -> str:
+def below(local: str) -> str:
+    """A mapping's local folder as a path below the project, "" for all of it."""
     path = str(PurePosixPath(local))
     return "" if path == "." else path

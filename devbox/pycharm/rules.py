@@ -1,4 +1,4 @@
-"""Deciding from devbox.yaml what the IDE should run and leave out. Pure."""
+"""Deciding from devbox.yaml what the IDE should run. Pure."""
 
 from __future__ import annotations
 
@@ -9,35 +9,13 @@ from dataclasses import replace
 from itertools import pairwise
 
 from devbox.config.model import Service
-from devbox.pycharm.model import App, Excluded
-
-IDE_DEFAULT_EXCLUDED = (".svn", ".cvs", ".idea", ".DS_Store", ".git", ".hg", "*.hprof", "*.pyc")
-"""What the IDE itself leaves out as long as nothing else is said."""
+from devbox.pycharm.model import App
 
 _PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?")
 _RUNNABLE = frozenset({"celery", "daphne", "flask", "gunicorn", "hypercorn", "pytest", "uvicorn"})
 _SECRET = re.compile(r"SECRET|PASSW|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
 _SHELL = frozenset({"&&", "||", ";", "|", ">", "<", "&"})
 _FLASK_APP = ("--app", "-A")
-
-
-def excluded(patterns: Iterable[str]) -> Excluded:
-    """Ignore rules (.gitignore's syntax) in the two forms the IDE has.
-
-    A rule without a slash is a name pattern, one without wildcards a folder; what neither can say (negation,
-    wildcards within a path) is left to sync, which uploads by default anyway.
-    """
-    names = list(IDE_DEFAULT_EXCLUDED)
-    places: list[str] = []
-    for raw in patterns:
-        rule = raw.strip().rstrip("/")
-        if not rule or rule.startswith(("#", "!")) or ";" in rule or "**" in rule:
-            continue
-        if "/" not in rule:
-            names.append(rule)
-        elif not re.search(r"[*?\[]", rule):
-            places.append(rule.lstrip("/"))
-    return Excluded(tuple(dict.fromkeys(names)), tuple(dict.fromkeys(places)))
 
 
 def public(environment: Mapping[str, str]) -> dict[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from devbox.config.model import Build, Endpoint, Interpreter
+from devbox.pycharm.exclusions import Rules, excluded
 from devbox.pycharm.model import App, Facts, Folder, Python, Ssh
-from devbox.pycharm.rules import excluded
 
 APPS = (
     App("web", "module", "shop.web", "--port 8000", ports=(("8000", "8000"),), environment={"MODE": "dev"}),
@@ -27,7 +27,7 @@ FACTS = Facts(
     container_python=Python("/usr/local/bin/python3", "3.12.3"),
     host_python=Python("/usr/bin/python3", "3.11.2"),
     owner="1000:1000",
-    excluded=excluded([".venv", "*.log", "docs/_build/"]),
+    excluded=excluded([Rules("", (".venv", "*.log", "docs/_build/"))]),
     apps=APPS,
     build=Build(target="dev", args={"PYTHON_IMAGE": "python:3.12-slim"}),
     compose_file="compose.yaml",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from devbox.config.load import load
-from devbox.config.model import Config
+from devbox.config.model import Config, Interpreter
 from devbox.errors import DaemonError, DevboxError
 from devbox.pycharm.assemble import Here, assemble, debugging, gaps, questions, remarks
-from devbox.pycharm.facts import Answer, ask_image, look
+from devbox.pycharm.facts import Answer, ask_image, image_of, look
 from devbox.pycharm.model import Facts, Python, Ssh
 
 YAML = """\
@@ -81,6 +81,69 @@ def test_the_project_says_the_rest(config: Config) -> None:
     assert (found.tests, found.iml, found.build, found.compose_file) == ("tests", ".idea/shop.iml", None, "")
 
 
+def test_rule_files_and_their_order(config: Config) -> None:
+    root = Path(config.root)
+    (root / ".devboxignore").write_text("!.venv/\n!kept.log\n")
+    (root / "lib").mkdir()
+    (root / "lib/.gitignore").write_text("/out\nnotes\n")
+    lib = replace(config.sync[0], local="lib", ignore=("/made",))
+    said = facts(replace(config, sync=(*config.sync, lib)), Answer()).excluded
+    assert ".venv" not in said.names  # .devboxignore is stronger than .gitignore and takes the rule back
+    assert said.folders == ("lib/out", "data/raw", "lib/made")
+    assert said.unsaid == ("notes", "!kept.log")  # a name below one folder only, an exception
+
+
+def test_what_pycharm_cannot_exclude_is_said(config: Config) -> None:
+    (Path(config.root) / ".gitignore").write_text("*.log\n!kept.log\n")
+    known = Answer("/home/dev", "1:1", Python("/p", "3.1.1"), Python("/q", "3.2.2"))
+    said = list(gaps(config, look(config), known, facts(config, known)))
+    assert "only devbox sync follows these ignore rules, PyCharm's upload cannot: !kept.log" in said
+
+
+COMPOSE = """\
+services:
+  cache: {image: "redis:7"}
+  app: {build: ., image: "shop-dev:latest"}
+  api: {build: .}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "service", "image"),
+    [
+        (COMPOSE, "api", ""),  # devbox.yaml has it too
+        (COMPOSE.replace("  api", "  other"), "app", "shop-dev:latest"),  # the app's own image
+        ("services: {db: {image: postgres}, web: {build: .}}", "web", ""),
+        ("services: {one: {image: 'made:${TAG}'}}", "one", ""),
+        ("services: [", "", ""),
+        ("services: []", "", ""),
+        ("- a list", "", ""),
+    ],
+)
+def test_the_compose_service_that_holds_the_app(config: Config, text: str, service: str, image: str) -> None:
+    (Path(config.root) / "compose.yaml").write_text(text)
+    found = look(config).compose
+    assert (found.file, found.service, found.image) == ("compose.yaml", service, image)
+
+
+def test_the_image_asked_is_the_compose_services(config: Config) -> None:
+    (Path(config.root) / "compose.yaml").write_text("services: {web: {image: 'other:2'}}")
+    assert image_of(config, look(config)) == "shop-dev"
+    composed = replace(config, pycharm=replace(config.pycharm, interpreter=Interpreter.COMPOSE))
+    assert image_of(composed, look(composed)) == "other:2"
+
+
+def test_compose_without_a_service_has_no_interpreter_and_says_so(config: Config) -> None:
+    composed = replace(config, pycharm=replace(config.pycharm, interpreter=Interpreter.COMPOSE))
+    known = Answer("/home/dev", "1:1", Python("/p", "3.1.1"), Python("/q", "3.2.2"))
+    found = facts(composed, known)
+    assert found.sdk == ""
+    said = list(gaps(composed, look(composed), known, found))
+    assert (
+        "pycharm.interpreter is compose, but there is no compose file: the project has no interpreter" in said
+    )
+
+
 def test_an_existing_module_is_taken(config: Config) -> None:
     idea = Path(config.root) / ".idea"
     idea.mkdir()
@@ -117,8 +180,6 @@ def test_what_the_ide_asks_and_how_to_debug(config: Config) -> None:
 
 
 def test_ids_are_the_same_for_everybody_and_differ_by_host_and_project(config: Config) -> None:
-    from dataclasses import replace
-
     one = facts(config, Answer())
     assert one.identifier("x") == replace(one, root="/elsewhere", host="other@10.0.0.200").identifier("x")
     ids = {each.identifier("x") for each in (one, replace(one, host="b"), replace(one, project="p"))}
@@ -126,8 +187,6 @@ def test_ids_are_the_same_for_everybody_and_differ_by_host_and_project(config: C
 
 
 def test_hidden_folders_keep_their_dot_and_the_root_its_slash(config: Config) -> None:
-    from dataclasses import replace
-
     from devbox.config.model import Mapped
     from devbox.pycharm.model import folders
 

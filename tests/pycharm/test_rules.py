@@ -1,11 +1,11 @@
-"""What the IDE runs and leaves out, decided from devbox.yaml."""
+"""What the IDE runs, decided from devbox.yaml."""
 
 from __future__ import annotations
 
 import pytest
 
 from devbox.config.model import Service
-from devbox.pycharm.rules import app_of, excluded, hidden, public, published
+from devbox.pycharm.rules import app_of, hidden, public, published
 
 SOURCES = {
     "api/main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
@@ -63,14 +63,6 @@ def test_secrets_stay_out() -> None:
     app = app_of(Service("s", "python -m app", environment=environment), {})
     assert app is not None
     assert app.environment == {"MODE": "dev"}
-
-
-def test_ignore_rules_take_the_forms_the_ide_has() -> None:
-    found = excluded(
-        ["# comment", "", ".venv/", "*.log", "/docs/_build/", "!keep", "a/*.tmp", "**/x", "/dist"]
-    )
-    assert found.names[-2:] == (".venv", "*.log")
-    assert found.folders == ("docs/_build", "dist")
 
 
 @pytest.mark.parametrize(
