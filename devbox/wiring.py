@@ -150,7 +150,7 @@ def sync_state(config: Config) -> Path:
     """Where the project's sync keeps index, lock and control socket."""
     from devbox.config.paths import project_state_dir
 
-    return project_state_dir(config.root, config.host)
+    return project_state_dir(config.root, config.host, config.file)
 
 
 @contextmanager
@@ -188,11 +188,12 @@ def sync_place(config: Config, mapping: Mapped) -> Place:
     import os
     from pathlib import Path
 
-    from devbox.config.paths import slug
+    from devbox.config.paths import slug, stable
     from devbox.sync.place import Place
 
     root = os.path.realpath(os.path.join(os.fsencode(config.root), os.fsencode(mapping.local)))
-    state = sync_state(config) / "sync" / slug(f"{Path(mapping.local).as_posix()}={mapping.remote}")[:100]
+    name = f"{Path(mapping.local).as_posix()}={mapping.remote}"
+    state = sync_state(config) / "sync" / f"{slug(name)[:60]}-{stable(name)}"
     in_place = frozenset(os.fsencode(path) for path in mapping.in_place)
     return Place(root, mapping.remote, config.host, state, mapping.ignore, in_place)
 

@@ -28,9 +28,13 @@ def host_dir(host: str) -> Path:
     return config_dir() / "hosts" / slug(host.rpartition("@")[2])
 
 
-def project_state_dir(root: str, host: str) -> Path:
-    """Index, journal and control socket of one project on one host."""
-    return state_dir() / "projects" / f"{Path(root).name}-{_stable(root + chr(0) + host)}"
+def project_state_dir(root: str, host: str, file: str = "") -> Path:
+    """Index, journal and control socket of one project on one host.
+
+    `file` tells apart the configs of one folder (`--config other.yaml`).
+    """
+    other = f"\0{Path(file).name}" if file and Path(file).name != "devbox.yaml" else ""
+    return state_dir() / "projects" / f"{Path(root).name}-{stable(f'{root}{chr(0)}{host}{other}')}"
 
 
 def log_file() -> Path:
@@ -38,7 +42,8 @@ def log_file() -> Path:
     return state_dir() / "devbox.log"
 
 
-def _stable(text: str) -> str:
+def stable(text: str) -> str:
+    """Twelve characters that stand for the text, on every machine and in every version."""
     import hashlib
 
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]

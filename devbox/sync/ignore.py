@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from devbox.ports.tree import STAGING
 from devbox.sync import rules
 from devbox.sync.rules import RuleFile
+from devbox.sync.tracked import Tracked
 
 RULE_FILES = (b".devboxignore", b".gitignore")
 _BUILT_IN = RuleFile(b"", (rules.parse(b".git").rules[0],))
@@ -19,41 +20,48 @@ class Ignore:
     """What is ignored below `root`.
 
     Strongest first: config, .devboxignore (deepest first), .gitignore (deepest first), .git/info/exclude,
-    core.excludesFile, and the built-in `.git`.
+    core.excludesFile, and the built-in `.git`. As to git, what is tracked is not ignored by git's files.
     """
 
     def __init__(self, root: bytes, config: RuleFile, weak: Sequence[RuleFile], prefix: bytes = b"") -> None:
         """`prefix` is the root's place in a larger repository, with a slash behind."""
         self._root, self._config, self._weak, self._prefix = root, config, tuple(weak), prefix
-        self._layers: dict[bytes, tuple[RuleFile, ...]] = {}
+        self.tracked: Container[bytes] = ()
+        self._layers: dict[tuple[bytes, bool], tuple[RuleFile, ...]] = {}
         self._own: dict[bytes, tuple[RuleFile | None, RuleFile | None]] = {}
-        self._folders: dict[bytes, bool] = {b"": False}
+        self._folders: dict[tuple[bytes, bool], bool] = {(b"", False): False, (b"", True): False}
 
     def covers(self, path: bytes, is_directory: bool) -> bool:
         """Whether the path, or a folder above it, is ignored."""
-        if is_directory and path in self._folders:
-            return self._folders[path]
+        return self._ruled(path, is_directory, git=True) and not (
+            path in self.tracked and not self._ruled(path, is_directory, git=False)
+        )
+
+    def _ruled(self, path: bytes, is_directory: bool, git: bool) -> bool:
+        """What the rules say; git's among them, or only ours."""
+        if is_directory and (path, git) in self._folders:
+            return self._folders[path, git]
         parent, _, name = path.rpartition(b"/")
         verdict = (
             name.startswith(STAGING.encode())
-            or self.covers(parent, True)
-            or rules.ignored(self._prefix + path, is_directory, self.layers(parent))
+            or self._ruled(parent, True, git)
+            or rules.ignored(self._prefix + path, is_directory, self.layers(parent, git))
         )
         if is_directory:
-            self._folders[path] = verdict
+            self._folders[path, git] = verdict
         return verdict
 
-    def layers(self, folder: bytes) -> tuple[RuleFile, ...]:
+    def layers(self, folder: bytes, git: bool = True) -> tuple[RuleFile, ...]:
         """The rule files that speak about what is directly in `folder`, strongest first."""
-        if folder not in self._layers:
+        if (folder, git) not in self._layers:
             chain = [folder]
             while chain[-1]:
                 chain.append(chain[-1].rpartition(b"/")[0])
             own = [self._files_of(one) for one in chain]
-            devbox = tuple(first for first, _ in own if first)
-            git = tuple(second for _, second in own if second)
-            self._layers[folder] = (self._config, *devbox, *git, *self._weak)
-        return self._layers[folder]
+            ours = (self._config, *(first for first, _ in own if first))
+            theirs = (*(second for _, second in own if second), *self._weak)
+            self._layers[folder, git] = (*ours, *theirs) if git else ours
+        return self._layers[folder, git]
 
     def _files_of(self, folder: bytes) -> tuple[RuleFile | None, RuleFile | None]:
         if folder not in self._own:
@@ -61,6 +69,13 @@ class Ignore:
             devbox, git = (_read(os.path.join(self._root, folder, name), base) for name in RULE_FILES)
             self._own[folder] = (devbox, git)
         return self._own[folder]
+
+
+def of_tree(root: bytes, config: Sequence[str]) -> Ignore:
+    """The rules of the tree at `root`, with what git tracks there."""
+    ignore = Ignore(root, *environment_rules(root, config))
+    ignore.tracked = Tracked(root, asked=_repository(root) is not None)
+    return ignore
 
 
 def environment_rules(root: bytes, config: Sequence[str]) -> tuple[RuleFile, list[RuleFile], bytes]:

@@ -10,7 +10,7 @@ from devbox.errors import SyncHalted
 from devbox.ports.tree import Entry, Kind, Tree
 from devbox.sync import plan as planning
 from devbox.sync import scan
-from devbox.sync.ignore import Ignore, environment_rules
+from devbox.sync.ignore import Ignore, of_tree
 from devbox.sync.index import Index
 from devbox.sync.model import Record, View, parent_of
 from devbox.sync.place import Place
@@ -32,8 +32,7 @@ class Looking:
 
     def reload_rules(self) -> None:
         """Read the ignore files anew."""
-        config, weak, prefix = environment_rules(self.place.root, self.place.ignore)
-        self.ignore = Ignore(self.place.root, config, weak, prefix)
+        self.ignore = of_tree(self.place.root, self.place.ignore)
 
     def whole(self, tree: Tree, take_local: frozenset[bytes], may_be_empty: bool) -> View:
         """Everything on both sides. An empty local tree is a halt unless it was said that it may be."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devbox.sync.ignore import Ignore, environment_rules
+from devbox.sync.ignore import Ignore, environment_rules, of_tree
 
 _NAMES = [
     "a",
@@ -161,3 +161,45 @@ def test_rules_above_the_root_count_when_the_repository_is_larger(tmp_path: Path
     assert ignore.covers(b"x.tmp", False)
     assert ignore.covers(b"only-here", False)
     assert not ignore.covers(b"deeper/only-here", False)
+
+
+def _git(root: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_tracked_is_not_ignored_as_git_sees_it(tmp_path: Path, seed: int) -> None:
+    """`git add -f`: the real `git check-ignore` asks its index, and so do we."""
+    choose = random.Random(seed)
+    _git(tmp_path, "init", "-q")
+    _grow(tmp_path, choose, 2)
+    files = [
+        path for path in _all_paths(tmp_path) if os.path.isfile(os.path.join(os.fsencode(tmp_path), path))
+    ]
+    _git(tmp_path, "add", "-f", "--", *map(os.fsdecode, choose.sample(files, len(files) // 2)))
+    asked = subprocess.run(
+        ["git", "-C", str(tmp_path), "check-ignore", "-z", "--stdin"],
+        input=b"\0".join(files) + b"\0",
+        capture_output=True,
+        check=False,
+    )
+    ignore = of_tree(os.fsencode(tmp_path), ())
+    ours = {path for path in files if ignore.covers(path, False)}
+    assert ours == set(asked.stdout.split(b"\0")) - {b""}
+
+
+def test_a_tracked_file_below_an_ignored_folder(tmp_path: Path) -> None:
+    _git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text("build/\nlocal.env\n")
+    (tmp_path / ".devboxignore").write_text("local.env\n")
+    (tmp_path / "build").mkdir()
+    for name in ("build/keep", "build/out", "local.env"):
+        (tmp_path / name).touch()
+    _git(tmp_path, "add", "-f", "build/keep", "local.env")
+    ignore = of_tree(os.fsencode(tmp_path), ())
+    assert not ignore.covers(b"build", True)
+    assert not ignore.covers(b"build/keep", False)
+    assert ignore.covers(b"build/out", False)
+    assert ignore.covers(b"build/deeper", True)
+    assert ignore.covers(b"local.env", False), "our own rules count for tracked files too"
