@@ -115,10 +115,15 @@ def _prepare(run: Options, session: Session, yes: bool, install: bool) -> None:
 
 
 def _write_config(run: Options, config: Config) -> None:
+    """devbox.yaml, and a Dockerfile where there is none, by what the project's own files say."""
     from devbox.host.project import write
+    from devbox.image.scaffold import scaffold
 
     if config.file or run.config_file() is not None:
         return
-    path = write(Path(config.root), config.host)
-    if path is not None:
-        run.console.say(f"wrote {path}")
+    made = scaffold(Path(config.root))
+    path = write(Path(config.root), config.host, made.services)
+    run.console.say(f"found: {made.said}")
+    for written in [*made.written, *([path] if path else [])]:
+        run.console.say(f"wrote {written}")
+    run.console.say("look at them, then: devbox up")

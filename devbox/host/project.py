@@ -10,23 +10,25 @@ from devbox.rendering import render
 _DOCKERFILES = ("Dockerfile.dev", "Dockerfile", "docker/Dockerfile")
 
 
-def write(folder: Path, host: str) -> Path | None:
-    """Write a short devbox.yaml; `None` when one is there, which is never overwritten."""
+def write(folder: Path, host: str, services: str = "") -> Path | None:
+    """Write a short devbox.yaml; `None` when one is there, which is never overwritten.
+
+    `services` is the section of that name as YAML; without it an example stands there as a comment.
+    """
     path = folder / "devbox.yaml"
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(text(folder, host))
+            file.write(text(folder, host, services))
     except FileExistsError:
         return None
     return path
 
 
-def text(folder: Path, host: str) -> str:
+def text(folder: Path, host: str, services: str = "") -> str:
     """What it would say."""
     found = next((name for name in _DOCKERFILES if (folder / name).is_file()), "")
-    return render(
-        "project/devbox.yaml.j2", project=project_name(folder), host=host, dockerfile=found or "Dockerfile"
-    )
+    values = {"project": project_name(folder), "host": host, "services": services}
+    return render("project/devbox.yaml.j2", dockerfile=found or "Dockerfile", **values)
 
 
 def project_name(folder: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -18,23 +18,29 @@ _FACTORY = re.compile(r"^def (create_app|make_app)\(", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A service that the project seems to have. `image` "" is the app's own."""
+    """A service that the project seems to have. `image` "" is the app's own, `health` a check's command."""
 
     name: str
     command: str = ""
     port: int = 0
     image: str = ""
+    after: tuple[str, ...] = ()
+    health: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """`python` is "3.12"; `manager` is uv, poetry, pdm, requirements, project (pyproject.toml) or ""."""
+    """`python` is "3.12"; `manager` is uv, poetry, pdm, requirements, project (pyproject.toml) or "".
+
+    `missing` are packages that a service's command needs and nothing of the project names.
+    """
 
     kind: str
     python: str
     manager: str
     requirements: tuple[str, ...] = ()
     services: tuple[Run, ...] = field(default_factory=tuple)
+    missing: tuple[str, ...] = ()
 
 
 def detect(folder: Path) -> Detected:
@@ -47,7 +53,15 @@ def detect(folder: Path) -> Detected:
     plain = "requirements" if requirements else "project" if "[project]" in pyproject else ""
     depends = (pyproject + "".join(_text(folder / name) for name in requirements)).lower()
     kind, services = _services(folder, depends)
-    return Detected(kind, _python(folder, pyproject), lock or plain, requirements, services)
+    missing = _missing(services, depends)
+    return Detected(kind, _python(folder, pyproject), lock or plain, requirements, services, missing)
+
+
+def _missing(services: tuple[Run, ...], depends: str) -> tuple[str, ...]:
+    """The server of a FastAPI project often stands in nobody's list: it is started by hand elsewhere."""
+    starts = any(one.command.startswith("uvicorn ") for one in services)
+    brought = re.search(r"uvicorn|fastapi\[(?:standard|all)", depends)
+    return ("uvicorn",) if starts and not brought else ()
 
 
 def _python(folder: Path, pyproject: str) -> str:
@@ -65,14 +79,18 @@ def _python(folder: Path, pyproject: str) -> str:
 
 def _services(folder: Path, depends: str) -> tuple[str, tuple[Run, ...]]:
     found = dict(_made(folder))
+    celery = found.get("Celery", "")
     kind, web = _web(folder, depends, found)
+    if celery and web and web.name == "app":
+        web = None  # a script beside Celery's tasks is what somebody calls, not what runs all day
     services = [web] if web else []
-    if celery := found.get("Celery"):
+    if celery:
         module = celery.rpartition(":")[0]
         services += [Run("worker", f"celery -A {module} worker --loglevel info")]
         kind = f"{kind} and celery" if web else "celery"
     if re.search(r"\bredis\b", depends):
-        services += [Run("redis", image="redis:7-alpine")]
+        services = [replace(one, after=("redis",)) for one in services]
+        services += [Run("redis", image="redis:7-alpine", health="redis-cli ping")]
     return kind, tuple(services)
 
 

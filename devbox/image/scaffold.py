@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from devbox.errors import DevboxError
-from devbox.image.detect import Detected, Run
+from devbox.image.detect import Detected, Run, detect
 from devbox.rendering import render
 
 NAME = "Dockerfile.dev"
 IGNORED = (".git", ".venv", "venv", "**/__pycache__", "**/*.pyc", ".env", "node_modules", ".idea")
+_RECIPES = (NAME, "Dockerfile", "docker/Dockerfile")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a project was given: the files, the `services` section of devbox.yaml, what was found in words."""
+
+    written: tuple[Path, ...]
+    services: str
+    said: str
+
+
+def scaffold(folder: Path) -> Made:
+    """A Dockerfile where there is none, and services by what the code says.
+
+    A Dockerfile that is there knows its own command: the services' are not guessed beside it.
+    """
+    found = detect(folder)
+    said = f"{found.kind}, Python {found.python}, {found.manager or 'no dependencies'}"
+    existing = next((name for name in _RECIPES if (folder / name).is_file()), "")
+    if existing:
+        return Made((), "", f"{said}; {existing} is there and is used")
+    return Made(tuple(write(folder, found)), services_yaml(found), said)
 
 
 def dockerfile(found: Detected) -> str:
@@ -45,6 +69,9 @@ def _service(one: Run) -> str:
     lines += [f"    image: {one.image}"] if one.image else []
     lines += [f"    command: {one.command}"] if one.command else []
     lines += [f'    ports: ["{one.port}:{one.port}"]'] if one.port else []
+    lines += [f"    depends_on: [{', '.join(one.after)}]"] if one.after else []
+    lines += [f"    health: {{command: {one.health}}}"] if one.health else []
+    lines += ["    mount: false"] if one.image else []
     return "\n".join(lines) + "\n"
 
 

@@ -83,7 +83,7 @@ def wanted(config: Config, service: Service, around: Surroundings) -> Wanted:
         environment=_environment(config, service, around),
         mounts=_mounts(config, service, around),
         ports=tuple(Published(PortWish.parse(text).container) for text in service.ports),
-        user=service.user or around.account.user,
+        user=service.user or _user(service, around.account),
         working_dir=service.working_dir or _working_dir(config, service),
         network="host" if "host-network" in service.allow else model.network_name(config),
         aliases=(service.name,),
@@ -156,6 +156,11 @@ def _refuse_unknown(config: Config, service: Service) -> None:
         raise ConfigError(f"restart: {service.restart} is not one of {', '.join(_RESTARTS)}", where=where)
 
 
+def _user(service: Service, account: Account) -> str:
+    """The SSH user where our code is mounted; a database in its own image knows best who owns its files."""
+    return "" if service.image and not service.mount else account.user
+
+
 def _words(command: str | tuple[str, ...]) -> tuple[str, ...]:
     if isinstance(command, str):
         return ("sh", "-c", command) if command else ()
@@ -164,7 +169,8 @@ def _words(command: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def _environment(config: Config, service: Service, around: Surroundings) -> dict[str, str]:
     # The SSH user's uid is nobody in most images: without a HOME that it can write to, many tools give up.
-    own = {"HOME": "/tmp", **around.files.get(service.name, {}), **service.environment}
+    home = {"HOME": "/tmp"} if service.user or _user(service, around.account) else {}
+    own = {**home, **around.files.get(service.name, {}), **service.environment}
     if not service.mount:
         return own
     extra = around.extra

@@ -31,6 +31,7 @@ def test_fastapi_where_the_app_is_made(tmp_path: Path) -> None:
     found = detect(
         plant(tmp_path, api__main_py="app: FastAPI = FastAPI(title='x')\n", requirements_txt="fastapi")
     )
+    assert found.missing == ("uvicorn",)
     assert found.services[0].command == "uvicorn api.main:app --host 0.0.0.0 --port 8000 --reload"
 
 
@@ -123,3 +124,20 @@ def test_what_is_written_builds_and_runs_as_nobody_special(project: Folder) -> N
     assert done.code == 0, done.err
     words = ("docker", "run", "--rm", "imaged-dev", "sh", "-c", "id -un; flask --version")
     assert project.host.shell(*words).startswith("app\nPython 3.")
+
+
+def test_a_server_that_nobody_lists_is_installed_all_the_same(tmp_path: Path) -> None:
+    made = "app = FastAPI()\n"
+    bare = detect(plant(tmp_path / "bare", main_py=made, requirements_txt="fastapi\n"))
+    assert "pip install uvicorn\n" in dockerfile(bare)
+    full = detect(plant(tmp_path / "full", main_py=made, requirements_txt="fastapi[standard]\n"))
+    assert "uvicorn" not in dockerfile(full).partition("CMD")[0]
+
+
+def test_a_broker_is_waited_for_and_left_to_its_own_user(tmp_path: Path) -> None:
+    found = detect(
+        plant(tmp_path, tasks_py="q = Celery('x')\n", main_py="", requirements_txt="celery[redis]")
+    )
+    worker, redis = parse("name: x\n" + services_yaml(found)).services
+    assert (worker.name, worker.depends_on) == ("worker", ("redis",))
+    assert (redis.mount, redis.health is not None) == (False, True)

@@ -191,9 +191,9 @@ def _greets(host: RehearsalHost) -> bool:
         return False
 
 
-def load(host: RehearsalHost) -> None:
-    """Put the python stand-in into the host's own daemon."""
-    image = images.ensure(images.python_recipe())
+def load(host: RehearsalHost, recipe: images.Recipe | None = None) -> None:
+    """Put an image (the python stand-in unless another is named) into the host's own daemon."""
+    image = images.ensure(recipe or images.python_recipe())
     wanted = docker("image", "inspect", "-f", "{{.Id}}", image).stdout
     if host.shell("docker", "image", "inspect", "-f", "{{.Id}}", image, check=False) == wanted:
         return

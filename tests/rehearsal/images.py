@@ -15,6 +15,9 @@ from tests.rehearsal.places import BenchError, as_root, cache, call, lock
 PYTHON_IMAGE = "devbox-rehearsal/python:3.12-slim"
 """The stand-in for python:3.12-slim: a small Debian with python3, venv and pip."""
 
+REDIS_IMAGE = "devbox-rehearsal/redis:7"
+"""The stand-in for redis:7-alpine: a small Debian with its redis-server, which runs as its own user."""
+
 _HOST = (
     "systemd systemd-sysv dbus openssh-server docker.io iptables ca-certificates python3-minimal iproute2 "
     "procps sudo rsync"
@@ -69,6 +72,12 @@ def host_recipe(release: str) -> Recipe:
 def python_recipe() -> Recipe:
     """The stand-in for python:3.12-slim."""
     return Recipe(PYTHON_IMAGE, "bookworm", _PYTHON, f"{_CA}\n{_PIP}\n{_FREE}\n{_LINKS}", 'CMD ["python3"]')
+
+
+def redis_recipe() -> Recipe:
+    """The stand-in for redis:7-alpine."""
+    command = 'CMD ["redis-server", "--protected-mode", "no", "--dir", "/var/lib/redis"]'
+    return Recipe(REDIS_IMAGE, "bookworm", "redis-server ca-certificates", _CA, command)
 
 
 def ensure(recipe: Recipe) -> str:

@@ -55,6 +55,12 @@ def test_an_own_user_and_a_service_without_code() -> None:
     assert spec.command == ("redis-server", "--save", "")
 
 
+def test_an_image_of_its_own_without_our_code_runs_as_its_own_user() -> None:
+    spec = _wanted(_config("  db: {image: 'redis:7', mount: false}"), "db").spec
+    assert (spec.user, "HOME" in spec.environment) == ("", False)
+    assert _wanted(_config("  tool: {image: 'redis:7'}"), "tool").spec.user == "1000:1001"
+
+
 def test_volumes_are_named_or_synced_or_refused() -> None:
     config = _config("  web: {volumes: ['data:/data', './conf:/etc/app:ro', '~/devbox/shop.spool:/spool']}")
     mounts = _wanted(config, "web").spec.mounts
