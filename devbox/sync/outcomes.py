@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from devbox.ports.events import Emit, Event
 from devbox.ports.tree import Move, Operation, Outcome, Put, Remove, RemoveDirectory, Result, Tree
@@ -23,6 +23,8 @@ class Outcomes:
     view: View
     plan: Plan
     report: Report
+    kept: list[bytes] = field(default_factory=list)
+    """Folders that are gone here and could not be removed there."""
 
     def record(self, batch: list[Outcome]) -> set[bytes]:
         """Write them down, all or none; the paths that must be looked at again."""
@@ -43,6 +45,14 @@ class Outcomes:
         for one in clashes:
             self.doubts.index.undone(one.operation)
         return again
+
+    def folders_kept(self, again: set[bytes]) -> set[bytes]:
+        """Those with something below that is looked at `again` are too; in the others is what others made."""
+        waiting = {path for path in self.kept if any(one.startswith(path + b"/") for one in again)}
+        for path in self.kept:
+            if path not in waiting and path not in self.view.local:
+                self.doubts.index.forget(path)
+        return waiting
 
     def conflict(self, path: bytes, why: str) -> None:
         """Keep a conflict; it is said once."""
@@ -77,7 +87,9 @@ class Outcomes:
                 self.report.problems[path] = outcome.why
             return False
         if isinstance(operation, Remove | RemoveDirectory):
-            if path not in self.view.local:
+            if outcome.result is Result.KEPT:
+                self.kept.append(path)
+            elif path not in self.view.local:
                 index.forget(path)
             self.report.removed += outcome.result is Result.DONE
         elif isinstance(operation, Move):

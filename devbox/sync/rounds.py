@@ -72,7 +72,8 @@ class Rounds:
             doubtful, refused = self._carry_out(tree, plan, outcomes)
             unclear |= outcomes.refused(tree, refused)
         self.looking.clashed |= unclear
-        return doubtful | unclear
+        again = doubtful | unclear
+        return again | outcomes.folders_kept(again)
 
     def _carry_out(self, tree: Tree, plan: Plan, outcomes: Outcomes) -> tuple[set[bytes], list[Outcome]]:
         """The paths that must be looked at again, and what the host refused."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import random
 import signal
@@ -24,7 +25,7 @@ from devbox.adapters.helper.best import BestTree
 from devbox.adapters.helper.tree import COMMAND
 from devbox.adapters.inotify import Inotify
 from devbox.adapters.sftp.tree import SftpTree
-from devbox.ports.events import ignore
+from devbox.ports.events import Event
 from devbox.ports.tree import Tree
 from devbox.sync.control import Control, ask
 from devbox.sync.index import Index
@@ -305,11 +306,24 @@ class _Host:
             self.channel.process.kill()
 
 
+class _Diary:
+    """Every event of every process of a seed, for whoever has to find out what went wrong."""
+
+    def __init__(self, state: Path) -> None:
+        state.mkdir(parents=True, exist_ok=True)
+        self.file = (state / "events.jsonl").open("a", buffering=1)
+
+    def __call__(self, event: Event) -> None:
+        self.file.write(
+            json.dumps([round(time.time(), 4), os.getpid(), event.kind, event.text, event.data]) + "\n"
+        )
+
+
 def main() -> None:
     """The process under test: a watching session that is told to cut its own link."""
     here, there, state, lane = sys.argv[1:5]
     host = _Host(there, lane)
-    session = Session(Place(os.fsencode(here), there, "host", Path(state)), host.connect, ignore)
+    session = Session(Place(os.fsencode(here), there, "host", Path(state)), host.connect, _Diary(Path(state)))
     session.rounds.confirmed = True  # chaos deletes most of a small tree now and then
 
     def answer(question: str) -> dict[str, object]:

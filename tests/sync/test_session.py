@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from devbox.adapters.inotify import Inotify
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.errors import SyncHalted
 from devbox.ports.events import Event
-from devbox.ports.tree import Tree
+from devbox.ports.tree import Operation, Outcome, Remove, Result, Sent, Tree
 from devbox.sync.model import Report
 from devbox.sync.place import Place
 from devbox.sync.session import Session
@@ -327,6 +327,40 @@ class TestWhileItIsCompared:
             return session.run_once()
         finally:
             session.close()
+
+
+class Stubborn(SftpTree):
+    """A host that refuses the first delete of a file, as one does whose stat came out otherwise."""
+
+    refused = 0
+
+    def apply(self, waves: Sequence[Sequence[Operation]], sent: Sent) -> Iterator[Outcome]:
+        for wave in waves:
+            deletes = [one for one in wave if isinstance(one, Remove)] if not self.refused else []
+            self.refused += len(deletes)
+            yield from (Outcome(one, Result.CONFLICT) for one in deletes)
+            yield from super().apply([[one for one in wave if one not in deletes]], sent)
+
+
+def test_a_folder_goes_after_the_file_in_it_that_was_refused_first(bench: Bench) -> None:
+    (bench.here / "d").mkdir()
+    (bench.here / "d" / "f").write_text("x")
+    (bench.here / "other").write_text("x")
+    bench.run()
+    (bench.here / "d" / "f").unlink()
+    (bench.here / "d").rmdir()
+    session = bench.session()
+    tree = Stubborn(sftp_server(), str(bench.there), "host")
+    tree.prepare(b"token")
+    doubtful, report = {b"d", b"d/f"}, Report()
+    for _ in range(3):
+        view, plan = session.rounds.part(tree, doubtful, ())
+        doubtful = session.rounds.apply(tree, view, plan, report)
+    assert tree.refused == 1
+    assert doubtful == set()
+    assert not (bench.there / "d").exists()
+    session.close()
+    tree.close()
 
 
 class Watching:
