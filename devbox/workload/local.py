@@ -18,7 +18,15 @@ from typing import Any
 from devbox.errors import DevboxError
 from devbox.workload import supervisor
 from devbox.workload.contract import SERVICES
-from devbox.workload.settings import GATEWAY_PORT, HTTP_PORT, RPC_PORT, Place, Settings, nginx_program
+from devbox.workload.settings import (
+    GATEWAY_PORT,
+    GRPC_PORT,
+    HTTP_PORT,
+    RPC_PORT,
+    Place,
+    Settings,
+    nginx_program,
+)
 
 LOOPBACK = "127.0.0.1"
 _READY_SECONDS = 20.0
@@ -119,7 +127,10 @@ def _settle(state: Path, port: int) -> tuple[Settings, tuple[str, ...]]:
     gateway = choose("gateway", port)
     places = {
         name: Place(
-            LOOPBACK, choose(name, HTTP_PORT + 1 + number), choose(f"{name} (rpc)", RPC_PORT + 1 + number)
+            LOOPBACK,
+            choose(name, HTTP_PORT + 1 + number),
+            choose(f"{name} (rpc)", RPC_PORT + 1 + number),
+            choose(f"{name} (grpc)", GRPC_PORT + 1 + number),
         )
         for number, name in enumerate(SERVICES)
     }

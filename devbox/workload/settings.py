@@ -2,12 +2,12 @@
 
 SHOP_STATE    folder of the databases, the queue and the switches (shared by all services)
 SHOP_LISTEN   the address to listen on; all interfaces when absent, as in a container
-SHOP_PLACES   `service=host:http-port:rpc-port`, separated by spaces; when absent each service is found by its
-              name, as on a Docker network
+SHOP_PLACES   `service=host:http-port:rpc-port:grpc-port`, separated by spaces (ports left out are the usual
+              ones); when absent each service is found by its name, as on a Docker network
 SHOP_GATEWAY  port of the gateway
 SHOP_NGINX    the nginx to run; found by itself when absent, and when empty the small gateway is used
 SHOP_QUEUE    URL of the road `queue`: `file:` (in SHOP_STATE) or a broker's, as below
-SHOP_BROKERS  URLs of more queues, separated by spaces, each a road named after its kind: `redis://…` or `unix://…`
+SHOP_BROKERS  URLs of more queues, separated by spaces, each a road of its own: `redis://…` or `unix://…`
               (Redis, on a socket), `amqp://…` (RabbitMQ), `kafka://host:port`
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from devbox.errors import UsageError
 from devbox.workload.contract import SERVICES
 
-HTTP_PORT, RPC_PORT, GATEWAY_PORT = 8000, 7000, 8080
+HTTP_PORT, RPC_PORT, GRPC_PORT, GATEWAY_PORT = 8000, 7000, 7500, 8080
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,10 @@ class Place:
     host: str
     http: int = HTTP_PORT
     rpc: int = RPC_PORT
+    grpc: int = GRPC_PORT
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.http}:{self.rpc}"
+        return f"{self.host}:{self.http}:{self.rpc}:{self.grpc}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,9 @@ def _places(text: str) -> dict[str, Place]:
     for entry in text.split():
         try:
             name, _, rest = entry.partition("=")
-            host, http, rpc = rest.rsplit(":", 2)
-            places[name] = Place(host, int(http), int(rpc))
-        except ValueError:
-            raise UsageError(f"SHOP_PLACES wants service=host:http-port:rpc-port, found {entry!r}") from None
+            host, *ports = rest.split(":")
+            places[name] = Place(host, *map(int, ports))
+        except (TypeError, ValueError):
+            wanted = "service=host:http-port:rpc-port:grpc-port"
+            raise UsageError(f"SHOP_PLACES wants {wanted}, found {entry!r}") from None
     return places

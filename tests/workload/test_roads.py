@@ -24,7 +24,7 @@ from devbox.workload.settings import Place, Settings
 from tests.workload.brokers import free_port
 from tests.workload.shops import eventually
 
-ROADS = ("rest", "rpc", "queue", "redis", "rabbitmq")
+ROADS = ("rest", "rpc", "grpc", "queue", "redis", "rabbitmq")
 BROKERS = ("redis", "rabbitmq")
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -98,7 +98,7 @@ def open_roads(settings: Settings, users: Users) -> Iterator[Ways]:
 def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Roads on free ports and on the tests' own brokers."""
     brokers = tuple(request.getfixturevalue(f"{name}_url") for name in BROKERS)
-    place = Place("127.0.0.1", free_port(), free_port())
+    place = Place("127.0.0.1", free_port(), free_port(), free_port())
     state = tmp_path_factory.mktemp("roads")
     return Settings(state, {"user": place}, "127.0.0.1", brokers=brokers)
 
@@ -179,7 +179,7 @@ def test_who_is_not_there_is_no_endless_wait(settings: Settings, tmp_path: Path)
     nowhere = replace(
         settings,
         state=tmp_path,
-        places={"user": Place("127.0.0.1", free_port(), free_port())},
+        places={"user": Place("127.0.0.1", free_port(), free_port(), free_port())},
         brokers=(f"redis://127.0.0.1:{free_port()}", f"amqp://guest:guest@127.0.0.1:{free_port()}/"),
     )
     for name, road in Ways.of(nowhere, Calm()).to("user").items():

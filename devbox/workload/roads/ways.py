@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -42,7 +44,7 @@ class Ways:
 
     def names(self) -> tuple[str, ...]:
         """What an edge can be told to take."""
-        return "rest", "rpc", *self.queues
+        return "rest", "rpc", *_extras(), *self.queues
 
     def to(self, callee: str) -> dict[str, Road]:
         """The caller's ends of the roads to a service."""
@@ -51,12 +53,34 @@ class Ways:
             "rest": RestRoad(place.host, place.http, self.trouble),
             "rpc": RpcRoad(place.host, place.rpc, trouble=self.trouble),
         }
+        if "grpc" in _extras():
+            from devbox.workload.roads.grpcroad import GrpcRoad
+
+            roads["grpc"] = GrpcRoad(place.host, place.grpc)
         return roads | {name: QueueRoad(queue, callee, self.trouble) for name, queue in self.queues.items()}
 
     def servers(self, desk: Desk) -> list[Server]:
         """The callee's ends of a service's roads, but for REST, which shares its port with the switches."""
         place = self.settings.places[desk.service]
-        queues = [
-            QueueServer(desk, queue, desk.service, self.trouble, name) for name, queue in self.queues.items()
-        ]
-        return [RpcServer(desk, self.settings.listen, place.rpc), *queues]
+        servers: list[Server] = [RpcServer(desk, self.settings.listen, place.rpc)]
+        if "grpc" in _extras():
+            from devbox.workload.roads.grpcroad import GrpcServer
+
+            servers.append(GrpcServer(desk, self.settings.listen, place.grpc))
+        for name, queue in self.queues.items():
+            servers.append(QueueServer(desk, queue, desk.service, self.trouble, name))
+        return servers
+
+
+@functools.cache
+def _extras() -> tuple[str, ...]:
+    """Roads whose packages are installed."""
+    wanted = {"grpc": ("grpc", "google.protobuf")}
+    return tuple(road for road, packages in wanted.items() if all(map(_is_there, packages)))
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # what is above it is not there
+        return False
