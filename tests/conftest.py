@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -20,3 +21,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests never assert seconds; hypothesis would, by default.
     settings.register_profile("devbox", deadline=None)
     settings.load_profile("devbox")
+
+
+@pytest.fixture
+def run_by_root() -> None:
+    """For tests whose subject is what this user may do here."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be root here without being asked")

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import pytest
+
 from devbox.ports.host import Finished, Host, Line, Privilege, Progress, Script, Socket, Stream
 
 
@@ -92,6 +94,7 @@ class HostContract:
         assert eventually(lambda: not Path(stage).exists())
         assert list(running) == []
 
+    @pytest.mark.usefixtures("run_by_root")
     def test_root(self, host: Host) -> None:
         assert texts(host.run(Script("id -u", privilege=Privilege.ROOT))) == ["0"]
 

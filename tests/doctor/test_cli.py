@@ -53,6 +53,7 @@ def checks(config: Path, *arguments: str, **environment: str) -> dict[str, dict[
     return {one["name"]: one for one in json.loads(done.stdout)["checks"]}
 
 
+@pytest.mark.usefixtures("run_by_root")
 def test_links_of_ssh_hold(config: Path) -> None:
     found = checks(config, "--host", "box")
     for name in (

@@ -26,6 +26,7 @@ def test_a_stale_or_broken_pid_file_is_nobody(tmp_path: Path, content: str) -> N
     assert daemon.owner(tmp_path / "absent.pid", "dockerd") is None
 
 
+@pytest.mark.usefixtures("run_by_root")
 def test_ours_is_known_by_its_folder_and_ended(tmp_path: Path) -> None:
     program = tmp_path / "dockerd"
     program.symlink_to(sys.executable)
