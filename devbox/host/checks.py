@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from devbox.config.model import Endpoint
-from devbox.host import contexts, daemon, pki, prove
+from devbox.host import advisories, contexts, daemon, pki, prove
 from devbox.host.model import Facts, Wish
 from devbox.host.proof import other_doors
 from devbox.host.prove import Door
@@ -23,6 +23,7 @@ def on_host(facts: Facts, wish: Wish, now: float) -> list[Check]:
         Check("root on the host", Stage.PRIVILEGE, lambda: _privilege(facts, wish)),
         Check("the host's clock", Stage.DAEMON, lambda: _clock(facts, now)),
         Check("dockerd runs", Stage.DAEMON, lambda: _daemon(facts, wish)),
+        Check("known flaws", Stage.DAEMON, lambda: _flaws(facts)),
         Check("no open root port", Stage.LISTENER, lambda: _open_ports(facts, wish)),
         Check("disk for images", Stage.DISK, lambda: _disk(facts)),
     ]
@@ -70,6 +71,12 @@ def _daemon(facts: Facts, wish: Wish) -> Finding:
         fix = f"ssh {wish.host} sudo journalctl -u docker.service -n 50"
         return Finding(Verdict.FAILED, f"docker.service is {facts.service.active_state}", fix)
     return Finding(Verdict.OK, facts.dockerd_version)
+
+
+def _flaws(facts: Facts) -> Finding:
+    if not facts.dockerd:
+        return Finding(Verdict.SKIPPED, "Docker is not installed")
+    return advisories.finding(facts.dockerd_version)
 
 
 def _open_ports(facts: Facts, wish: Wish) -> Finding:
