@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
+
+_MARKS = ("host", "browser")
 
 
 class Summary:
-    """Counts tests by their marks."""
+    """Counts tests by their marks. (A report's keywords would not do: they hold the folders' names too.)"""
 
     def __init__(self) -> None:
-        self.marked: dict[str, int] = {}
+        self._marks: dict[str, list[str]] = {}
+        self._ran: Counter[str] = Counter()
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Remember which test has which mark."""
+        for item in items:
+            self._marks[item.nodeid] = [mark for mark in _MARKS if item.get_closest_marker(mark)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count each test that ran."""
         if report.when == "call":
-            for mark in ("host", "browser"):
-                if mark in report.keywords:
-                    self.marked[mark] = self.marked.get(mark, 0) + 1
+            self._ran.update(self._marks.get(report.nodeid, ()))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say it."""
-        hosts, pages = self.marked.get("host", 0), self.marked.get("browser", 0)
         skipped = len(terminalreporter.stats.get("skipped", []))
         terminalreporter.write_line(
-            f"tests that used a real host: {hosts}; a real browser: {pages}; skipped: {skipped}"
+            f"tests that used a real host: {self._ran['host']}; "
+            f"a real browser: {self._ran['browser']}; skipped: {skipped}"
         )
