@@ -39,7 +39,8 @@ def build(
     if new_dockerfile:
         _scaffold(run.console, config)
         return
-    wanted = plan(config, no_cache=no_cache, pull=pull)
+    account = wiring.ssh_address(config)[0].user if config.host else ""
+    wanted = plan(config, account, no_cache=no_cache, pull=pull)
     if show_context:
         _show(run.console, wanted)
         return

@@ -84,10 +84,9 @@ def _services(config: Config, reach: wiring.Reach) -> list[Section]:
     from devbox.image.checks import checks as image
     from devbox.services import checks
     from devbox.services.knock import knock
-    from devbox.services.model import labels_of
 
     def containers() -> Sequence[Container]:
-        return reach.daemon().containers(labels_of(config))
+        return reach.daemon().containers(config.labels(reach.host().address.user))
 
     def app() -> list[Check]:
         return checks.answering(config, containers(), forward_state(config).addresses(), knock)

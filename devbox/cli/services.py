@@ -132,7 +132,7 @@ def run_one_off(
     with project.opened(run) as live:
         who = running.account(live.host)
         around = running.surroundings(live.config, live.daemon, who, [plan.app_service()], model.Extra())
-        name = f"{live.config.name}-run-{secrets.token_hex(4)}"
+        name = f"{live.config.scope(who.name)}-run-{secrets.token_hex(4)}"
         tty = is_terminal()
         spec = plan.one_off(live.config, around, command, name, tty)
         live.services.prepare_mounts([spec], who)

@@ -58,7 +58,7 @@ def up(
 def bring_up(run: Options, live: Project, wish: Wish) -> dict[str, Any]:
     """Build, sync, run, forward; what was done, and where the services answer here."""
     if wish.build and any(not one.image for one in live.config.services):
-        build_image(run.console, live.daemon, plan(live.config))
+        build_image(run.console, live.daemon, plan(live.config, live.services.user))
     if wish.sync:
         from devbox.cli.sync import sync_once
 

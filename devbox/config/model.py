@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import PurePosixPath
+
+PROJECT_LABEL = "devbox.project"
+OWNER_LABEL = "devbox.owner"
 
 
 class Endpoint(str, Enum):
@@ -132,6 +137,22 @@ class Config:
         named = (service.environment.get("DEVBOX_TRACE_SPOOL", "") for service in self.services)
         found = (self.to_remote(path) for path in named if path)
         return tuple(dict.fromkeys((self.spool, *(path for path in found if path))))
+
+    def owner(self, account: str) -> str:
+        """Whose project this is on its host: the SSH account there, and where its code lies."""
+        return f"{account}:{self.sync[0].remote if self.sync else ''}"
+
+    def labels(self, account: str) -> dict[str, str]:
+        """The labels by which everything of the project is found again: it, and nobody else's."""
+        return {PROJECT_LABEL: self.name, OWNER_LABEL: self.owner(account)}
+
+    def scope(self, account: str) -> str:
+        """What names of containers, networks and volumes begin with: two people may share a host and a
+        project's name; one person may have the same project twice."""
+        plain = re.sub(r"[^A-Za-z0-9_.-]", "-", account).lstrip("-._")
+        usual = not self.sync or self.sync[0].remote == f"~/devbox/{self.name}"
+        mark = "" if usual else f"-{hashlib.sha256(self.owner(account).encode()).hexdigest()[:6]}"
+        return f"{plain}.{self.name}{mark}" if plain else f"{self.name}{mark}"
 
     def service(self, name: str) -> Service | None:
         """The service of that name, if there is one."""

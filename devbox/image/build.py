@@ -14,7 +14,6 @@ from devbox.ports.build import BuildRequest
 from devbox.ports.daemon import Daemon
 from devbox.ports.events import Emit
 
-PROJECT_LABEL = "devbox.project"
 _FALLBACK = ("Dockerfile.dev", "Dockerfile")
 
 
@@ -38,8 +37,8 @@ class Result:
     cached: int
 
 
-def plan(config: Config, *, no_cache: bool = False, pull: bool = False) -> Plan:
-    """Look at the project; a missing Dockerfile is a stated failure."""
+def plan(config: Config, account: str, *, no_cache: bool = False, pull: bool = False) -> Plan:
+    """Look at the project; a missing Dockerfile is a stated failure. `account` is the SSH user's name."""
     root = Path(config.root)
     dockerfile = find_dockerfile(config)
     context, name = local_context((root / config.build.context).resolve(), dockerfile)
@@ -49,7 +48,7 @@ def plan(config: Config, *, no_cache: bool = False, pull: bool = False) -> Plan:
         target=config.build.target,
         platform=config.build.platform,
         args=config.build.args,
-        labels={**config.build.labels, PROJECT_LABEL: config.name},
+        labels={**config.build.labels, **config.labels(account)},
         no_cache=no_cache,
         pull=pull,
         cache_from=config.build.cache_from,

@@ -77,7 +77,7 @@ class Forwarder:
                 self._close_all()
 
     def _follow(self, host: Host, daemon: Daemon, stop: threading.Event) -> None:
-        labels = model.labels_of(self.config)
+        labels = self.config.labels(host.address.user)
         while not stop.is_set():
             self._apply(host, wishes(daemon.containers(labels)))
             stop.wait(_TICK)

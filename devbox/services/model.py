@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 from devbox.config.model import Config, Service
 from devbox.ports.daemon import Container, ContainerSpec, Mount
 
-PROJECT = "devbox.project"
 SERVICE = "devbox.service"
 SPEC = "devbox.spec"
 LOCAL_PORTS = "devbox.local-ports"
@@ -23,6 +22,7 @@ class Account:
     uid: int
     gid: int
     home: str
+    name: str
 
     @property
     def user(self) -> str:
@@ -81,19 +81,14 @@ class Row:
     addresses: tuple[str, ...] = ()
 
 
-def labels_of(config: Config) -> dict[str, str]:
-    """The labels by which everything of a project is found again."""
-    return {PROJECT: config.name}
+def container_name(config: Config, account: str, service: str) -> str:
+    """`<account>.<project>-<service>-1`."""
+    return f"{config.scope(account)}-{service}-1"
 
 
-def container_name(config: Config, service: str) -> str:
-    """`<project>-<service>-1`, as compose names them."""
-    return f"{config.name}-{service}-1"
-
-
-def network_name(config: Config) -> str:
+def network_name(config: Config, account: str) -> str:
     """The project's own network."""
-    return f"{config.name}_default"
+    return f"{config.scope(account)}_default"
 
 
 def service_of(container: Container) -> str:

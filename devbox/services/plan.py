@@ -77,7 +77,7 @@ def wanted(config: Config, service: Service, around: Surroundings) -> Wanted:
     """The container that this service shall be."""
     _refuse_unknown(config, service)
     spec = ContainerSpec(
-        name=model.container_name(config, service.name),
+        name=model.container_name(config, around.account.name, service.name),
         image=service.image or config.image,
         command=_words(service.command),
         environment=_environment(config, service, around),
@@ -85,14 +85,16 @@ def wanted(config: Config, service: Service, around: Surroundings) -> Wanted:
         ports=tuple(Published(PortWish.parse(text).container) for text in service.ports),
         user=service.user or _user(service, around.account),
         working_dir=service.working_dir or _working_dir(config, service),
-        network="host" if "host-network" in service.allow else model.network_name(config),
+        network="host"
+        if "host-network" in service.allow
+        else model.network_name(config, around.account.name),
         aliases=(service.name,),
         restart=service.restart,
         health=_probe(service),
         memory=_bytes(config, service),
         cpus=service.cpus,
         privileged="privileged" in service.allow,
-        labels={**model.labels_of(config), model.SERVICE: service.name},
+        labels={**config.labels(around.account.name), model.SERVICE: service.name},
     )
     mark = _fingerprint(spec, around.images.get(spec.image, ""))
     local = ",".join(f"{wish.local}:{wish.container}" for wish in map(PortWish.parse, service.ports))
@@ -109,7 +111,7 @@ def one_off(
 ) -> ContainerSpec:
     """A container for `devbox run`: the same image, mounts and network; whoever runs it removes it."""
     base = wanted(config, app_service(command), around).spec
-    labels = {**model.labels_of(config), model.ONE_OFF: "yes"}
+    labels = {**config.labels(around.account.name), model.ONE_OFF: "yes"}
     return replace(base, name=name, labels=labels, aliases=(), tty=tty, stdin=True)
 
 
@@ -201,7 +203,7 @@ def _volume(config: Config, service: Service, text: str, account: Account) -> Mo
     if not target.startswith("/") or mode not in ("", "ro", "rw"):
         raise ConfigError(f"wants NAME:/path or ./local:/path, found {text!r}", where=where)
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", source):
-        return Mount(target, f"{config.name}_{source}", volume=True, read_only=mode == "ro")
+        return Mount(target, f"{config.scope(account.name)}_{source}", volume=True, read_only=mode == "ro")
     return Mount(target, _on_host(config, service, source, where, account), read_only=mode == "ro")
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from devbox.config.model import Config, Service
+from devbox.config.model import OWNER_LABEL, Config, Service
 from devbox.errors import ConfigError, DaemonError
 from devbox.ports.daemon import Container, ContainerSpec, Daemon, Image
 from devbox.ports.events import Emit, Event
@@ -33,7 +33,7 @@ class Started:
 def account(host: Host) -> Account:
     """Who the SSH user is on the host; one round trip."""
     uid, gid, home = _say(host, _ACCOUNT)[:3]
-    return Account(int(uid), int(gid), home)
+    return Account(int(uid), int(gid), home, host.address.user)
 
 
 def surroundings(
@@ -42,7 +42,7 @@ def surroundings(
     """What specs depend on: images (missing ones are pulled, the app's must be built) and variables."""
     images, variables = {}, {}
     for name in sorted({service.image or config.image for service in services}):
-        found = _image(config, daemon, name)
+        found = _image(config, daemon, name, config.owner(who.name))
         images[name] = found.id if found else ""
         lines = (found.config.get("Env") if found else None) or ()
         variables[name] = dict(line.partition("=")[::2] for line in lines)
@@ -50,8 +50,12 @@ def surroundings(
     return plan.Surroundings(who, images, files, extra, variables)
 
 
-def _image(config: Config, daemon: Daemon, name: str) -> Image | None:
+def _image(config: Config, daemon: Daemon, name: str, owner: str) -> Image | None:
     found = daemon.image(name)
+    builder = ((found.config.get("Labels") if found else None) or {}).get(OWNER_LABEL, owner)
+    if builder != owner:
+        why = f"another project of the same name built it ({builder})"
+        raise DaemonError(f"{name} on the host is not yours", why=why, next_steps=["devbox build"])
     if found is None and name == config.image:
         raise DaemonError(f"the app image {name} is not on the host", next_steps=["devbox build"])
     if found is None:
@@ -65,7 +69,8 @@ class Services:
 
     def __init__(self, config: Config, host: Host, daemon: Daemon, emit: Emit) -> None:
         self.config, self.host, self.daemon, self.emit = config, host, daemon, emit
-        self.labels = model.labels_of(config)
+        self.user = host.address.user
+        self.labels = config.labels(self.user)
 
     def up(self, names: Sequence[str], profiles: Sequence[str], extra: Extra) -> Started:
         """Bring the services to what the config says; only what changed is made anew.
@@ -95,7 +100,7 @@ class Services:
 
     def prepare_mounts(self, specs: Sequence[ContainerSpec], who: Account) -> None:
         """Network, volumes, folders; a synced folder that is missing is an error before anything starts."""
-        self.daemon.ensure_network(model.network_name(self.config), self.labels)
+        self.daemon.ensure_network(model.network_name(self.config, self.user), self.labels)
         for name in plan.volumes(specs):
             self.daemon.ensure_volume(name, self.labels)
         synced = {who.absolute(mapping.remote) for mapping in self.config.sync}
@@ -138,7 +143,7 @@ class Services:
         patience = health.start_period + (health.interval + health.timeout) * (health.retries + 1)
         deadline = time.monotonic() + patience
         while True:
-            container = self.daemon.container(model.container_name(self.config, service.name))
+            container = self.daemon.container(self._name(service.name))
             if container is None or not container.running:
                 raise self._died(service.name, container)
             if container.health == "healthy":
@@ -211,13 +216,16 @@ class Services:
             raise ConfigError(
                 f"no service is called {service}", where=self.config.file, why=f"there are: {known}"
             )
-        container = self.daemon.container(model.container_name(self.config, service))
+        container = self.daemon.container(self._name(service))
         if container is None or not container.running:
             state = "does not run" if container is None else f"is {container.state}"
             raise DaemonError(
                 f"service {service} {state}", next_steps=["devbox up", f"devbox logs {service}"]
             )
         return container
+
+    def _name(self, service: str) -> str:
+        return model.container_name(self.config, self.user, service)
 
     def _tell(self, kind: str, text: str, **data: object) -> None:
         self.emit(Event(kind, text, data))

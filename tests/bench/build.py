@@ -47,7 +47,7 @@ def ours(root: Path, port: int) -> Builder:
 
     def run() -> None:
         with DockerDaemon(lambda: socket.create_connection(("127.0.0.1", port)), "bench") as daemon:
-            build(daemon, plan(config), ignore)
+            build(daemon, plan(config, "bench"), ignore)
 
     return run
 

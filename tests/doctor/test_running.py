@@ -70,7 +70,7 @@ def test_from_init_to_the_apps_answer_and_broken_link_by_link(
         assert found[name]["verdict"] == "ok", found[name]
     assert "http://127.0.0.1:28431: HTTP 200" in found["web answers"]["evidence"]
 
-    host.sh("docker stop -t 1 ailing-web-1")
+    host.sh("docker stop -t 1 dev.ailing-web-1")
     found = chain(terminal, code=1)
     assert found["broken"] == "service web"
     assert "exit code" in found["service web"]["evidence"]

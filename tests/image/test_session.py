@@ -139,7 +139,7 @@ class WithoutSession(Http):
 @pytest.mark.host
 def test_without_a_session_the_whole_context_travels(project: Folder) -> None:
     config = load(project.path / "devbox.yaml")
-    wanted = plan(config)
+    wanted = plan(config, "dev")
     with ExitStack() as stack:
         link = stack.enter_context(wiring.open_host(config))
         api = WithoutSession(lambda: link.dial(Socket(path="/var/run/docker.sock")), "host")

@@ -101,7 +101,7 @@ def test_up_stopped_and_cut_in_the_middle_converges(
 
     try:
         assert "created web" in terminal.devbox("up").stdout
-        _until(lambda: rehearsal_host.sh("docker logs unlucky-web-1") == "here\n")
+        _until(lambda: rehearsal_host.sh("docker logs dev.unlucky-web-1") == "here\n")
     finally:
         terminal.devbox("down")
 
@@ -119,7 +119,7 @@ def test_two_at_once_make_one_of_each(road: tuple[Terminal, Proxy], rehearsal_ho
         for code, (_out, err) in zip(codes, said, strict=True):
             assert code == 0 or (code == 1 and "holds the lock" in err and "next: " in err), err
         assert rehearsal_host.sh("docker ps -a --format '{{.Names}} {{.State}}'").count("unlucky-web") == 1
-        _until(lambda: rehearsal_host.sh("docker logs unlucky-web-1") == "here\n")
+        _until(lambda: rehearsal_host.sh("docker logs dev.unlucky-web-1") == "here\n")
     finally:
         terminal.devbox("down")
 

@@ -24,8 +24,8 @@ CONFIG = parse(
 
 
 def container(service: str, state: str = "running", **more: object) -> Container:
-    labels = {model.PROJECT: "shop", model.SERVICE: service}
-    return Container(f"id-{service}", f"shop-{service}-1", "shop-dev", state, labels, **more)  # type: ignore[arg-type]
+    labels = {model.SERVICE: service}
+    return Container(f"id-{service}", f"dev.shop-{service}-1", "shop-dev", state, labels, **more)  # type: ignore[arg-type]
 
 
 def looked_at(found: list[Check]) -> Mapping[str, Finding]:

@@ -14,7 +14,7 @@ from devbox.services import model, plan
 from devbox.services.forwarding import wishes
 from devbox.services.model import Account, Extra, PortWish, Wanted
 
-WHO = Account(1000, 1001, "/home/dev")
+WHO = Account(1000, 1001, "/home/dev", "dev")
 PLAIN = "name: shop\nsync: [{local: ., remote: ~/devbox/shop, container: /app}]\nservices:\n"
 
 
@@ -38,7 +38,7 @@ def _container(one: Wanted, state: str = "running") -> Container:
 
 def test_the_code_is_mounted_and_runs_as_the_ssh_user() -> None:
     spec = _wanted(_config("  web: {command: python -m app, ports: '8000'}"), "web").spec
-    assert spec.name == "shop-web-1"
+    assert spec.name == "dev.shop-web-1"
     assert spec.user == "1000:1001"
     assert spec.mounts == (Mount("/app", "/home/dev/devbox/shop"),)
     assert spec.command == ("sh", "-c", "python -m app")
@@ -65,12 +65,12 @@ def test_volumes_are_named_or_synced_or_refused() -> None:
     config = _config("  web: {volumes: ['data:/data', './conf:/etc/app:ro', '~/devbox/shop.spool:/spool']}")
     mounts = _wanted(config, "web").spec.mounts
     assert mounts[1:] == (
-        Mount("/data", "shop_data", volume=True),
+        Mount("/data", "dev.shop_data", volume=True),
         Mount("/etc/app", "/home/dev/devbox/shop/conf", read_only=True),
         Mount("/spool", "/home/dev/devbox/shop.spool"),
     )
     specs = [_wanted(config, "web").spec]
-    assert plan.volumes(specs) == ["shop_data"]
+    assert plan.volumes(specs) == ["dev.shop_data"]
     assert "/home/dev/devbox/shop.spool" in plan.host_folders(specs, WHO)
 
 
@@ -112,6 +112,19 @@ def test_dependencies_come_first_and_circles_are_named() -> None:
         plan.chosen(config, ["wbe"], [])
 
 
+def test_the_same_name_of_two_people_and_of_two_folders_never_meets() -> None:
+    config = _config("  web: {volumes: ['data:/data']}")
+    mine = _wanted(config, "web").spec
+    hers = _wanted(config, "web", replace(_around(), account=replace(WHO, name="anna"))).spec
+    elsewhere = parse((PLAIN + "  web: {volumes: ['data:/data']}").replace("devbox/shop", "other"))
+    twin = _wanted(elsewhere, "web").spec
+    for facts in zip(
+        *((one.name, one.network, one.mounts[1].source) for one in (mine, hers, twin)), strict=True
+    ):
+        assert len(set(facts)) == 3, facts
+    assert len({one.labels["devbox.owner"] for one in (mine, hers, twin)}) == 3
+
+
 def test_profiles_are_started_on_request() -> None:
     config = _config("  web: {}\n  debug: {profiles: [dev]}")
     assert [one.name for one in plan.chosen(config, [], [])] == ["web"]
@@ -136,7 +149,7 @@ def test_only_what_changed_is_made_anew() -> None:
         ["new"],
         ["idle"],
     ]
-    assert [one.name for one in steps.orphans] == ["shop-old-1"]
+    assert [one.name for one in steps.orphans] == ["dev.shop-old-1"]
 
 
 def test_a_new_image_behind_the_same_tag_makes_the_container_anew() -> None:
