@@ -129,7 +129,7 @@ def agree(run: Options, session: Session, proposal: Any, yes: bool, otherwise: s
         first = proposal.plan.refusals[0]
         where = str(session.host.address)
         raise HostError(first.what, where=where, why=first.why, next_steps=list(first.next))
-    run.console.event(Event("init.plan", show.text(proposal.plan, proposal.facts), proposal.plan.as_data()))
+    run.console.event(Event("init.plan", show.text(proposal.plan, proposal.facts), show.data(proposal.plan)))
     if not proposal.plan.empty:
         run.console.confirm("Do this?", assume_yes=yes, otherwise=otherwise)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,9 +14,13 @@ from devbox.cli.options import Options
 from devbox.config.model import Config
 from devbox.errors import HostError, UsageError
 
+if TYPE_CHECKING:
+    from devbox.host.room import Proposal
+
 app = typer.Typer(rich_markup_mode=None)
 
 _HOST = "[USER@]HOST or an alias of ~/.ssh/config; that of devbox.yaml when left out."
+_SCRIPT = "Change nothing; write a script for somebody who is root on the host to run there by hand."
 _ACCEPT = "The host key's fingerprint, known from elsewhere: accepted without asking."
 
 
@@ -26,6 +31,7 @@ def init(
     yes: bool = typer.Option(False, "--yes", "-y", help="Apply the plan without asking."),
     only_plan: bool = typer.Option(False, "--plan", help="Show the plan, change nothing."),
     install: bool = typer.Option(False, "--install", help="Install Docker on the host where it is missing."),
+    script: Path = typer.Option(None, "--script", metavar="FILE", help=_SCRIPT),
     accept: str = typer.Option("", "--accept-host-key", metavar="SHA256:…", help=_ACCEPT),
 ) -> None:
     """Prepare a host: Docker over mutual TLS, remote folders, Docker context; proved and undoable."""
@@ -36,7 +42,10 @@ def init(
             _show(run, session)
             return
         with session.store.lock():
-            _prepare(run, session, yes, install)
+            if script:
+                _by_hand(run, session, script)
+            else:
+                _prepare(run, session, yes, install)
     _write_config(run, config)
 
 
@@ -64,7 +73,7 @@ def _show(run: Options, session: Session) -> None:
     from devbox.host import show
 
     proposal = session.propose()
-    data = {"host": session.config.host, "plan": proposal.plan.as_data()}
+    data = {"host": session.config.host, "plan": show.data(proposal.plan)}
     run.console.result(show.text(proposal.plan, proposal.facts), data)
 
 
@@ -92,14 +101,8 @@ def _prepare(run: Options, session: Session, yes: bool, install: bool) -> None:
         proposal = session.propose()
     found, plan = proposal.facts, proposal.plan
     run.console.say(f"{session.config.host}: {found.distribution}, {found.dockerd_version or 'no Docker'}")
-    if plan.refusals:
-        for warning in plan.warnings:
-            run.console.warn(warning)
-        first = plan.refusals[0]
-        raise HostError(
-            first.what, where=str(session.host.address), why=first.why, next_steps=list(first.next)
-        )
-    run.console.event(Event("init.plan", show.text(plan, found), plan.as_data()))
+    _refuse(run, session, proposal)
+    run.console.event(Event("init.plan", show.text(plan, found), show.data(plan)))
     if not plan.empty:
         run.console.confirm("Do this?", assume_yes=yes, otherwise=f"devbox init {session.config.host} --yes")
     findings = carry_out(session.room, proposal)
@@ -112,6 +115,41 @@ def _prepare(run: Options, session: Session, yes: bool, install: bool) -> None:
     run.console.finish(
         "init.done", f"{session.config.host}: {said}; docker --context {context} version", data
     )
+
+
+def _refuse(run: Options, session: Session, proposal: Proposal) -> None:
+    """What stands in the way, as an error."""
+    plan = proposal.plan
+    if plan.refusals:
+        for warning in plan.warnings:
+            run.console.warn(warning)
+        first = plan.refusals[0]
+        where = str(session.host.address)
+        raise HostError(first.what, where=where, why=first.why, next_steps=list(first.next))
+
+
+def _by_hand(run: Options, session: Session, path: Path) -> None:
+    """The plan as a script; our certificates are kept, so that the next `init` can prove it."""
+    from devbox.host import by_hand, material
+    from devbox.host.prepare import propose
+
+    proposal = propose(session.room, replace(session.wish(), by_hand=True))
+    _refuse(run, session, proposal)
+    if proposal.plan.empty:
+        run.console.finish("init.done", f"{session.config.host}: nothing to do", {"changed": False})
+        return
+    by_hand.write(proposal, path)
+    if proposal.material is not None:
+        material.keep(session.store, proposal.material)
+    copied = (
+        f"scp {path} {session.host.address.name}: && ssh -t {session.host.address.name} sudo sh {path.name}"
+    )
+    text = (
+        f"wrote {path}: give it to somebody who is root on {session.config.host}, on a safe way\n"
+        f"  it is run there as: sudo sh {path.name}   (or from here: {copied})\n"
+        f"  then: devbox init {session.config.host}   (proves it)"
+    )
+    run.console.finish("init.script", text, {"script": str(path)})
 
 
 def _write_config(run: Options, config: Config) -> None:

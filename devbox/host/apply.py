@@ -39,22 +39,35 @@ def apply(host: Host, plan: Plan, facts: Facts, identity: Mapping[str, str], emi
 
     `identity` holds `id` and `owner`. Raises `ScriptFailed` when the host is (again) as it was.
     """
-    settings = {
+    text = _script(_settings(plan, identity), "apply")
+    privilege = Privilege.ROOT if facts.as_root else Privilege.USER
+    said = _run(host, Script(text, _files(plan, facts), privilege), emit)
+    if said.values.get("result") != "applied":
+        raise _failed(host, said)
+    return said
+
+
+def by_hand(plan: Plan, facts: Facts, identity: Mapping[str, str]) -> dict[str, bytes]:
+    """The stage of a run without us: `apply`, and then `commit` or `settle`, as scripts of their own."""
+    scripts = {
+        "apply": _script(_settings(plan, identity), "apply"),
+        "commit": _script({}, "commit", identity["id"]),
+        "settle": _script({}, "settle", identity["id"]),
+    }
+    return {**_files(plan, facts), **{name: text.encode() for name, text in scripts.items()}}
+
+
+def _settings(plan: Plan, identity: Mapping[str, str]) -> dict[str, str]:
+    deadline = int(identity.get("deadline", DEADLINE))
+    return {
         "id": identity["id"],
         "owner": identity["owner"],
-        "deadline": identity.get("deadline", str(DEADLINE)),
-        "patience": str(PATIENCE),
+        "deadline": str(deadline),
+        "patience": str(min(PATIENCE, max(5, deadline * PATIENCE // DEADLINE))),
         "restart": "yes" if plan.restart else "no",
         "stop_socket": "yes" if plan.stop_socket else "no",
         "arguments": _arguments(plan),
     }
-    files = _files(plan, facts)
-    files["transaction.sh"] = _text().encode()
-    privilege = Privilege.ROOT if facts.as_root else Privilege.USER
-    said = _run(host, Script(_script(settings, "apply"), files, privilege), emit)
-    if said.values.get("result") != "applied":
-        raise _failed(host, said)
-    return said
 
 
 def install(host: Host, emit: Emit) -> None:
@@ -135,6 +148,7 @@ def _files(plan: Plan, facts: Facts) -> dict[str, bytes]:
             files[f"verify/docker.service.d/{name}"] = change.new
     lines += [f"empty - - - - {path}" for path in plan.emptied]
     files["changes"] = "".join(f"{line}\n" for line in lines).encode()
+    files["transaction.sh"] = _text().encode()
     return files
 
 

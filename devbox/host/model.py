@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from devbox.config.model import Endpoint
 
@@ -108,6 +107,8 @@ class Facts:
     gid: int
     home: str
     as_root: bool = False
+    no_root: str = ""
+    """Why these facts were read without root, in sudo's words."""
     clock: int = 0
     hostname: str = ""
     fqdn: str = ""
@@ -160,6 +161,8 @@ class Wish:
     owner: str = ""
     host: str = ""
     """The host as the user types it, for the commands that messages suggest."""
+    by_hand: bool = False
+    """Somebody who is root there carries the plan out: that we are not is no obstacle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,17 +220,6 @@ class Plan:
     def empty(self) -> bool:
         return not (self.changes or self.folders or self.restart or self.refusals)
 
-    def as_data(self) -> dict[str, Any]:
-        """The plan for `--plan --json`; secrets are named, not shown."""
-        return {
-            "changes": [_change_data(change) for change in self.changes],
-            "folders": [{"path": f.path, "mode": oct(f.mode), "owner": f.owner} for f in self.folders],
-            "restart": self.restart,
-            "stopping": list(self.stopping),
-            "warnings": list(self.warnings),
-            "refusals": [{"what": one.what, "why": one.why, "next": list(one.next)} for one in self.refusals],
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -236,15 +228,3 @@ class Refusal:
     what: str
     why: str = ""
     next: tuple[str, ...] = ()
-
-
-def _change_data(change: Change) -> dict[str, Any]:
-    shown = None if change.new is None or change.secret else change.new.decode("utf-8", errors="replace")
-    return {
-        "path": change.path,
-        "action": "remove" if change.new is None else "change" if change.old else "add",
-        "mode": oct(change.mode),
-        "secret": change.secret,
-        "old": change.old.text if change.old and not change.secret else None,
-        "new": shown,
-    }

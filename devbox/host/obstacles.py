@@ -31,7 +31,7 @@ def find(facts: Facts, wish: Wish) -> Iterator[Refusal]:
     if wish.endpoint is Endpoint.SSH:
         yield from _closed_socket(facts)
         return
-    yield from _no_root(facts)
+    yield from _no_root(facts, wish)
     yield from _settings(facts)
     yield from _somebody_elses(facts, wish)
     yield from _port(facts, wish)
@@ -89,13 +89,20 @@ def _roots(facts: Facts) -> Iterator[Refusal]:
             )
 
 
-def _no_root(facts: Facts) -> Iterator[Refusal]:
-    if not facts.as_root:
-        yield Refusal(
-            f"{facts.user} is not root and has no sudo on the host",
-            "opening the daemon's TLS port changes files in /etc and restarts dockerd",
-            (f"devbox init root@{_name_of(facts)}", _SSH_ENDPOINT),
-        )
+def _no_root(facts: Facts, wish: Wish) -> Iterator[Refusal]:
+    if facts.as_root or wish.by_hand:
+        return
+    password = "password is required" in facts.no_root
+    yield Refusal(
+        f"{facts.user} cannot be root on the host, and opening the daemon's TLS port needs it",
+        facts.no_root,
+        (
+            *(("run the same command at a terminal: it asks for sudo's password",) if password else ()),
+            f"devbox init root@{_name_of(facts)}",
+            f"devbox init {wish.host} --script FILE   (for somebody who is root there)",
+            _SSH_ENDPOINT,
+        ),
+    )
 
 
 def _name_of(facts: Facts) -> str:

@@ -33,10 +33,10 @@ from devbox.rendering import render
 def make(facts: Facts, wish: Wish, server: ServerFiles | None) -> Plan:
     """The plan that turns the facts into the wish. `server` `None` keeps the files there."""
     refusals = tuple(obstacles.find(facts, wish))
-    folders = tuple(_roots(facts))
+    folders = missing_roots(facts)
     if refusals:
         return Plan(refusals=refusals, warnings=tuple(_warnings(facts, wish)))
-    secured = _secured(facts) if facts.as_root else {}
+    secured = _secured(facts) if facts.as_root or wish.by_hand else {}
     changes = list(secured.values())
     command = ""
     if wish.endpoint is not Endpoint.SSH:
@@ -162,10 +162,10 @@ def _own_folders(facts: Facts) -> Iterator[Folder]:
         yield Folder(DROP_INS)
 
 
-def _roots(facts: Facts) -> Iterator[Folder]:
-    for root in facts.roots:
-        if root.state == "absent":
-            yield Folder(root.path, owner=f"{facts.uid}:{facts.gid}")
+def missing_roots(facts: Facts) -> tuple[Folder, ...]:
+    """The remote roots that are to be made, owned by the SSH user."""
+    owner = f"{facts.uid}:{facts.gid}"
+    return tuple(Folder(root.path, owner=owner) for root in facts.roots if root.state == "absent")
 
 
 def _same(change: Change, facts: Facts) -> bool:

@@ -11,9 +11,10 @@ from devbox.config.model import Endpoint
 from devbox.errors import AuthError, ConnectionLost, DevboxError, ScriptFailed
 from devbox.host import apply, facts, manifest, material, plan, proof, undo
 from devbox.host.material import Renew
-from devbox.host.model import CA, Facts, Wish
+from devbox.host.model import CA, Facts, Plan, Wish
 from devbox.host.proof import Findings
 from devbox.host.room import Proposal, Room
+from devbox.ports.check import Verdict
 from devbox.ports.events import Event
 from devbox.ports.host import Privilege
 
@@ -25,13 +26,14 @@ def owner() -> str:
 
 def read(room: Room, roots: Sequence[str], endpoint: Endpoint) -> Facts:
     """The facts, as root where that is possible; without root they say so."""
+    no_root = ""
     ordinary = endpoint is Endpoint.SSH and all(path.startswith("~") for path in roots)
     if not ordinary:
         try:
             return _read(room, roots, Privilege.ROOT)
         except AuthError as error:
-            room.emit(Event("init.unprivileged", f"  without root: {error.why or error.what}"))
-    return _read(room, roots, Privilege.USER)
+            no_root = error.why or error.what
+    return replace(_read(room, roots, Privilege.USER), no_root=no_root)
 
 
 def _read(room: Room, roots: Sequence[str], privilege: Privilege) -> Facts:
@@ -48,7 +50,16 @@ def propose(room: Room, wish: Wish, renew: Renew = Renew.NEEDED) -> Proposal:
     found = _settled(room, wish)
     made = material.make(room, found, wish, renew)
     wish = replace(wish, authority=made.fingerprint, former=made.former)
-    return Proposal(found, wish, plan.make(found, wish, made.server), made)
+    proposal = Proposal(found, wish, plan.make(found, wish, made.server), made)
+    if made.saved and not (found.as_root or wish.by_hand) and _let_in(room, proposal):
+        # Prepared by hand: what is left is what we may do ourselves.
+        return replace(proposal, plan=Plan(folders=plan.missing_roots(found)))
+    return proposal
+
+
+def _let_in(room: Room, proposal: Proposal) -> bool:
+    """Whether the door is as it should be already; for those who may not look at the host's files."""
+    return all(one.verdict is not Verdict.FAILED for _, one in proof.run(room, proposal))
 
 
 def _settled(room: Room, wish: Wish) -> Facts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from typing import Any
 
 from devbox.host.model import Change, Facts, Plan
 
@@ -13,6 +14,30 @@ def text(plan: Plan, facts: Facts) -> str:
     if plan.empty:
         return "nothing to do"
     return "\n".join(_lines(plan, facts))
+
+
+def data(plan: Plan) -> dict[str, Any]:
+    """The plan for `--json`; secrets are named, not shown."""
+    return {
+        "changes": [_change_data(change) for change in plan.changes],
+        "folders": [{"path": f.path, "mode": oct(f.mode), "owner": f.owner} for f in plan.folders],
+        "restart": plan.restart,
+        "stopping": list(plan.stopping),
+        "warnings": list(plan.warnings),
+        "refusals": [{"what": one.what, "why": one.why, "next": list(one.next)} for one in plan.refusals],
+    }
+
+
+def _change_data(change: Change) -> dict[str, Any]:
+    shown = None if change.new is None or change.secret else change.new.decode("utf-8", errors="replace")
+    return {
+        "path": change.path,
+        "action": "remove" if change.new is None else "change" if change.old else "add",
+        "mode": oct(change.mode),
+        "secret": change.secret,
+        "old": change.old.text if change.old and not change.secret else None,
+        "new": shown,
+    }
 
 
 def _lines(plan: Plan, facts: Facts) -> Iterator[str]:

@@ -138,7 +138,7 @@ def test_somebody_elses_mutual_tls_is_left_alone() -> None:
         ("shim=podman", "", "podman"),
         ("shim=snap", "dockerd=", "snap"),
         ("shim=rootless", "service.LoadState", "not run by a system service"),
-        ("", "root_now", "not root"),
+        ("", "root_now", "cannot be root"),
         ('listen=*:2376 users:(("nginx",pid=9,fd=4))', "", "port 2376 of the host is taken"),
         ("pending.id=1\npending.owner=eve@lab", "", "eve@lab is preparing"),
         ("root=other /home/dev/app", "", "not a folder"),
