@@ -1,1 +1,1 @@
-"""What pages share: application factory, live channels, assets, charts."""
+"""What pages share: a small HTTP server on loopback, its guard, live channels, assets."""
