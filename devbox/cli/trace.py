@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from devbox.ports.events import Event
 if TYPE_CHECKING:
     from devbox.cli.options import Options
     from devbox.ports.traces import SpoolSource
+    from devbox.traces.query import Query
     from devbox.traces.store import Store
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Traces and the slowest functions.")
@@ -29,6 +31,7 @@ _SPOOL = typer.Option(
 )
 _LOCAL = typer.Option(False, "--local", help="Spans of `devbox workload up --local`.")
 _SERVICE = typer.Option("", "--service", help="Only traces in which this service takes part.")
+_QUERY = typer.Argument("", help="Only traces that fit, as in the page's search.")
 _WHICH = typer.Argument("last", help="A trace's id, the beginning of one, or `last`.")
 POLL_SECONDS = 0.5
 
@@ -38,14 +41,21 @@ def list_traces(
     ctx: typer.Context,
     spool: Path | None = _SPOOL,
     local: bool = _LOCAL,
+    query: str = _QUERY,
     service: str = _SERVICE,
     errors: bool = typer.Option(False, "--errors", help="Only traces with errors."),
+    slowest: bool = typer.Option(False, "--slowest", help="The slowest first instead of the newest."),
     limit: int = typer.Option(20, "--limit", "-n", min=1, help="At most so many."),
 ) -> None:
-    """List the newest traces."""
+    """List traces, the newest first.
+
+    QUERY finds some: `service:order took>10ms`, `user.id=12`, `name:rest error`, `trace>1s`,
+    `service:order >> service:user` (the second somewhere below the first), or any word.
+    """
     run = options.of(ctx)
+    wanted = _query(query, service, errors)
     with _collected(run, spool, local) as store:
-        found = store.traces(limit, service, errors)
+        found = store.traces(limit, wanted, "slowest" if slowest else "newest")
         run.console.result(trace_rows(run.console, found), [asdict(one) for one in found])
         _account(run, store)
 
@@ -70,11 +80,9 @@ def slow(
 
     Slowest by self time: the time spent in a function itself, not in what it called.
     """
-    from devbox.traces.analyse import slowest
-
     run = options.of(ctx)
     with _collected(run, spool, local) as store:
-        rows = slowest(store.spans())[:limit]
+        rows = store.functions()[:limit]
         run.console.result(slow_view(run.console, rows), [asdict(row) for row in rows])
         _account(run, store)
 
@@ -82,27 +90,31 @@ def slow(
 @app.command("map")
 def service_map(ctx: typer.Context, spool: Path | None = _SPOOL, local: bool = _LOCAL) -> None:
     """Show which service calls which, how often, how slowly."""
-    from devbox.traces.analyse import service_map as edges_of
-
     run = options.of(ctx)
     with _collected(run, spool, local) as store:
-        edges = edges_of(store.spans())
+        edges = store.edges()
     run.console.result(map_view(run.console, edges), [asdict(edge) for edge in edges])
 
 
 @app.command()
 def tail(
-    ctx: typer.Context, spool: Path | None = _SPOOL, local: bool = _LOCAL, service: str = _SERVICE
+    ctx: typer.Context,
+    query: str = _QUERY,
+    service: str = _SERVICE,
+    spool: Path | None = _SPOOL,
+    local: bool = _LOCAL,
 ) -> None:
     """Follow traces as they come, until Ctrl-C. With --json one line per trace."""
     from devbox.traces.ingest import collect
 
     run = options.of(ctx)
+    wanted = _query(query, service, False)
     with _source(run, spool, local) as (source, store):
-        seen: dict[str, int] = {one.trace_id: one.spans for one in store.traces(1000, service)}
+        seen: dict[str, int] = {one.trace_id: one.spans for one in store.traces(1000, wanted)}
         while True:
             collect(source, store)
-            fresh = [one for one in store.traces(200, service) if seen.get(one.trace_id) != one.spans]
+            store.settle()
+            fresh = [one for one in store.traces(200, wanted) if seen.get(one.trace_id) != one.spans]
             for one in reversed(fresh):
                 seen[one.trace_id] = one.spans
                 if run.console.as_json:
@@ -172,7 +184,15 @@ def _collected(run: Options, spool: Path | None, local: bool) -> Iterator[Store]
         found = collect(source, store)
         for name in found.unreadable:
             run.console.warn(f"not a spool of this version of devbox, left alone: {name}")
+        store.settle()
         yield store
+
+
+def _query(text: str, service: str, errors: bool) -> Query:
+    from devbox.traces.query import parse
+
+    terms = [text, f"service={shlex.quote(service)}" if service else "", "error" if errors else ""]
+    return parse(" ".join(term for term in terms if term))
 
 
 def _resolve(store: Store, trace: str) -> str:

@@ -34,6 +34,8 @@ class Slow:
     p99: int
     slowest: str
     """The trace with the slowest call."""
+    trend: Sequence[int] = ()
+    """Mean self time per call in the last steps of a quarter of a minute, oldest first; 0: did not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Edge:
     errors: int
     p50: int
     p95: int
+    rate: float = 0.0
+    """Calls per second over the last minute that had any."""
 
 
 def tree(spans: Iterable[Span]) -> list[Node]:
@@ -96,14 +100,19 @@ def self_time(span: Span, children: Iterable[Span]) -> int:
     """Time in which no child ran: the span's duration without the union of its children's, clipped to
     its own.
     """
+    return uncovered(span.start, span.end, [(child.start, child.end) for child in children])
+
+
+def uncovered(start: int, end: int, parts: Sequence[tuple[int, int]]) -> int:
+    """How much of start..end lies in none of the parts."""
     covered = 0
-    reached = span.start
-    for child in sorted(children, key=lambda one: one.start):
-        start, end = max(child.start, reached), min(child.end, span.end)
-        if end > start:
-            covered += end - start
-            reached = end
-    return span.duration - covered
+    reached = start
+    for part_start, part_end in sorted(parts):
+        begin, finish = max(part_start, reached), min(part_end, end)
+        if finish > begin:
+            covered += finish - begin
+            reached = finish
+    return end - start - covered
 
 
 def slowest(spans: Iterable[Span]) -> list[Slow]:

@@ -55,7 +55,8 @@ def test_the_slowest_function_comes_first(tmp_path: Path, spool: Path) -> None:
     assert "__main__.slow" in first
     rows = json.loads(devbox(tmp_path, "slow", "--json", "--spool", str(spool)).stdout)
     assert rows[0]["operation"]["name"] == "__main__.slow"
-    assert rows[0]["p50"] >= 100_000_000
+    assert rows[0]["p50"] >= 96_800_000  # percentiles are read from buckets, within 3.2 %
+    assert rows[0]["total"] >= 100_000_000
     broken = next(row for row in rows if row["operation"]["name"] == "__main__.broken")
     assert (broken["count"], broken["errors"]) == (1, 1)
 

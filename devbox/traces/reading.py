@@ -1,0 +1,59 @@
+"""Stored rows -> spans."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from devbox.traces.database import Database
+from devbox.traces.model import STATUSES, Operation, Span, SpanEvent
+
+_SELECT = (
+    "SELECT t.id, s.id, s.parent, s.operation, s.start, s.took, s.status, s.added, p.identity,"
+    " o.service, o.name, o.kind, o.function, o.file, o.line FROM span s JOIN trace t ON t.number = s.trace"
+    " JOIN operation o ON o.id = s.operation JOIN process p ON p.number = s.process"
+)
+
+
+def spans_of(database: Database, number: int) -> Iterator[Span]:
+    """The spans of one trace, by start."""
+    return _spans(database.db.execute(f"{_SELECT} WHERE s.trace = ? ORDER BY s.start", (number,)))
+
+
+def all_spans(database: Database) -> Iterator[Span]:
+    """Every span there is, by trace and start."""
+    return _spans(database.db.execute(f"{_SELECT} ORDER BY s.trace, s.start"))
+
+
+def number_of(database: Database, trace_id: str) -> int | None:
+    """The store's number of a trace."""
+    try:
+        name = bytes.fromhex(trace_id)
+    except ValueError:
+        return None
+    row = database.db.execute("SELECT number FROM trace WHERE id = ?", (name,)).fetchone()
+    return int(row[0]) if row else None
+
+
+def _spans(rows: Iterator[Sequence[Any]]) -> Iterator[Span]:
+    operations: dict[int, Operation] = {}
+    for trace, span, parent, operation, start, took, status, text, process, *about in rows:
+        if operation not in operations:
+            operations[operation] = Operation(*about)
+        added = json.loads(text) if text else {}
+        yield Span(
+            trace.hex(),
+            span.hex(),
+            parent.hex() if parent else "",
+            operations[operation],
+            start,
+            start + took,
+            STATUSES[status],
+            added.get("m", ""),
+            added.get("a", {}),
+            [SpanEvent(*event) for event in added.get("e", ())],
+            [tuple(link) for link in added.get("l", ())],
+            process,
+            added.get("t", ""),
+        )
