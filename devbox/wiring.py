@@ -218,14 +218,17 @@ class _Trees:
     def opener(self, mapping: Mapped) -> Callable[[], Tree]:
         """What opens the tree of that mapping."""
         from devbox.adapters.helper.best import BestTree
-        from devbox.adapters.helper.tree import COMMAND
+        from devbox.adapters.helper.program import COMMAND
         from devbox.adapters.sftp.over import OverSsh
-        from devbox.adapters.sftp.tree import SftpTree
 
         def opened() -> Tree:
             link = self._connection()
-            base = SftpTree(OverSsh(link.open_sftp_channel()), mapping.remote, self._config.host)
-            return BestTree(base, lambda: OverSsh(link.open_exec(COMMAND)))
+            return BestTree(
+                lambda: OverSsh(link.open_exec(COMMAND)),
+                lambda: OverSsh(link.open_sftp_channel()),
+                mapping.remote,
+                self._config.host,
+            )
 
         return opened
 

@@ -25,9 +25,9 @@ def staging_of(root: str) -> str:
     return f"{parent}/{STAGING}.{name}"
 
 
-def new_digest() -> hashlib.blake2b:
+def new_digest(data: bytes = b"") -> hashlib.blake2b:
     """The digest of contents, on both sides and in the index."""
-    return hashlib.blake2b(digest_size=20)
+    return hashlib.blake2b(data, digest_size=20)
 
 
 class Kind(IntEnum):

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from devbox import wiring
 from devbox.adapters.helper.best import BestTree
-from devbox.adapters.helper.tree import COMMAND
+from devbox.adapters.helper.program import COMMAND
 from devbox.adapters.sftp.over import OverSsh
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.ports.events import Event
@@ -45,10 +45,10 @@ class Ground:
     def connect(self, there: Path, lane: str) -> Callable[[], Tree]:
         def opened() -> Tree:
             link = wiring.open_host("far")
-            base = SftpTree(OverSsh(link.open_sftp_channel()), str(there), "far")
+            sftp = lambda: OverSsh(link.open_sftp_channel())  # noqa: E731 - opened by either
             if lane == "sftp":
-                return base
-            return BestTree(base, lambda: OverSsh(link.open_exec(COMMAND)))
+                return SftpTree(sftp(), str(there), "far")
+            return BestTree(lambda: OverSsh(link.open_exec(COMMAND)), sftp, str(there), "far")
 
         return opened
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devbox.adapters.helper.best import BestTree
-from devbox.adapters.helper.tree import COMMAND
+from devbox.adapters.helper.program import COMMAND
 from devbox.adapters.inotify import Inotify
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.ports.events import Event
@@ -291,11 +291,13 @@ class _Host:
         self.channel: Pipes | None = None
 
     def connect(self) -> Tree:
-        self.channel = sftp_server()
-        tree = SftpTree(self.channel, self.root, "host")
         if self.lane == "sftp":
-            return tree
-        return BestTree(tree, self.help)
+            return SftpTree(self.serve(), self.root, "host")
+        return BestTree(self.help, self.serve, self.root, "host")
+
+    def serve(self) -> Pipes:
+        self.channel = sftp_server()
+        return self.channel
 
     def help(self) -> Pipes:
         self.channel = Pipes("sh", "-c", COMMAND)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devbox.adapters.helper.best import BestTree
-from devbox.adapters.helper.tree import COMMAND
+from devbox.adapters.helper.program import COMMAND
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.ports.tree import Result
 from tests.contracts.tree_contract import TreeContract, one, put
@@ -32,8 +32,8 @@ class TestSftpTree(TreeContract):
 class TestHelperTree(TreeContract):
     @pytest.fixture
     def tree(self, root: Path) -> Iterator[BestTree]:
-        base = SftpTree(sftp_server(), str(root), "host")
-        tree = BestTree(base, lambda: Pipes("sh", "-c", f"echo a start file that prints; {COMMAND}"))
+        noisy = f"echo a start file that prints; {COMMAND}"
+        tree = BestTree(lambda: Pipes("sh", "-c", noisy), sftp_server, str(root), "host")
         tree.prepare(b"token")
         assert tree.abilities.lane == "helper"
         yield tree
@@ -42,7 +42,7 @@ class TestHelperTree(TreeContract):
 
 @pytest.mark.parametrize("command", ["exit 1", "python4 -c ''", "echo only text"])
 def test_without_a_helper_it_is_plain_sftp(root: Path, command: str) -> None:
-    tree = BestTree(SftpTree(sftp_server(), str(root), "host"), lambda: Pipes("sh", "-c", command))
+    tree = BestTree(lambda: Pipes("sh", "-c", command), sftp_server, str(root), "host")
     tree.prepare(b"token")
     assert tree.abilities.lane == "sftp"
     assert one(tree, put(b"f", b"1")).result is Result.DONE

@@ -7,65 +7,60 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from devbox.adapters.helper.tree import HelperTree, NoHelper
 from devbox.adapters.sftp.client import ByteChannel
 from devbox.adapters.sftp.tree import SftpTree
-from devbox.errors import HostError
+from devbox.errors import ConnectionLost, HostError
 from devbox.ports.tree import Abilities, Entry, Operation, Outcome, RootFacts, Sent, Tree
+
+Open = Callable[[], ByteChannel]
 
 
 class BestTree:
-    """A `Tree` that decides for its lane in `prepare`; before that it only looks."""
+    """A `Tree` that decides for its lane at the first look."""
 
-    def __init__(self, base: SftpTree, open_helper: Callable[[], ByteChannel]) -> None:
-        self._base = base
-        self._lane: Tree = base
-        self._helper = _begun(base, open_helper)
+    def __init__(self, open_helper: Open, open_sftp: Open, root: str, host: str = "") -> None:
+        self._open_helper, self._open_sftp = open_helper, open_sftp
+        self._root, self._host = root, host
+        self._chosen: Tree | None = None
 
     @property
     def abilities(self) -> Abilities:
-        return self._lane.abilities
+        return self._lane().abilities
 
     def look(self) -> RootFacts:
-        return self._base.look()
+        return self._lane().look()
 
     def prepare(self, token: bytes) -> None:
-        self._base.prepare(token)
-        helper, self._helper = self._helper, None
-        if helper:
-            try:
-                helper.start()
-            except NoHelper:
-                return  # if it was the link that broke, the next request says so
-            self._lane = helper
+        self._lane().prepare(token)
 
     def scan(self, directories: Iterable[bytes]) -> Mapping[bytes, Entry]:
-        return self._lane.scan(directories)
+        return self._lane().scan(directories)
 
     def apply(self, waves: Sequence[Sequence[Operation]], sent: Sent) -> Iterator[Outcome]:
-        return self._lane.apply(waves, sent)
+        return self._lane().apply(waves, sent)
 
     def digests(self, paths: Iterable[bytes]) -> Mapping[bytes, bytes]:
-        return self._lane.digests(paths)
+        return self._lane().digests(paths)
 
     def read(self, path: bytes) -> Iterator[bytes]:
-        return self._base.read(path)
+        return self._lane().read(path)
 
     def idle(self) -> float:
-        return self._lane.idle()
+        return self._lane().idle()
 
     def close(self) -> None:
-        if self._helper:
-            self._helper.close()
-        else:
-            self._lane.close()
+        if self._chosen:
+            self._chosen.close()
 
+    def _lane(self) -> Tree:
+        if self._chosen is None:
+            helper = self._helped()
+            self._chosen = helper or SftpTree(self._open_sftp(), self._root, self._host)
+        return self._chosen
 
-def _begun(base: SftpTree, open_helper: Callable[[], ByteChannel]) -> HelperTree | None:
-    """The helper on its way; `None` where not even a channel for it is opened."""
-    try:
-        channel = open_helper()
-    except HostError:
-        return None
-    try:
-        return HelperTree(base, channel)
-    except (OSError, EOFError):
-        channel.close()
-        return None
+    def _helped(self) -> HelperTree | None:
+        """The helper; `None` where there is none, or not even a channel for it is opened."""
+        try:
+            return HelperTree(self._open_helper(), self._root, self._host)
+        except ConnectionLost:
+            raise
+        except (HostError, NoHelper):  # if it was the link that broke, the next request says so
+            return None

@@ -1,8 +1,11 @@
-"""Operations as the helper's frames, and its answers as values."""
+"""Operations as the helper's requests, and its answers as values."""
 
 from __future__ import annotations
 
-from devbox.adapters.helper import remote
+import zlib
+from collections.abc import Iterable, Iterator
+
+from devbox.adapters.helper.remote import wire
 from devbox.ports.tree import (
     Entry,
     Kind,
@@ -19,101 +22,109 @@ from devbox.ports.tree import (
 )
 
 _RESULTS = {
-    remote.DONE: Result.DONE,
-    remote.KEPT: Result.KEPT,
-    remote.CONFLICT: Result.CONFLICT,
-    remote.UNSTABLE: Result.UNSTABLE,
-    remote.FAILED: Result.FAILED,
+    wire.DONE: Result.DONE,
+    wire.KEPT: Result.KEPT,
+    wire.CONFLICT: Result.CONFLICT,
+    wire.UNSTABLE: Result.UNSTABLE,
+    wire.FAILED: Result.FAILED,
 }
-_DIGEST = 20
+_CODES: dict[type[Operation], int] = {
+    Put: wire.PUT,
+    PutLink: wire.LINK,
+    MakeDirectory: wire.MKDIR,
+    SetMeta: wire.META,
+    Remove: wire.REMOVE,
+    RemoveDirectory: wire.RMDIR,
+    Move: wire.MOVE,
+}
+_KINDS = {int(kind): kind for kind in Kind}
 
 
-def head(number: int, operation: Operation) -> bytes:
-    """The frame of an operation; a put's content follows it."""
-    if isinstance(operation, Put):
-        code = remote.PUT_IN_PLACE if operation.in_place else remote.PUT
-        meta = (operation.size, operation.mtime_ns, operation.mode)
-        return _head(number, code, operation.path, operation.expects, operation.force, meta)
-    if isinstance(operation, PutLink):
-        frame = _head(
-            number, remote.LINK, operation.path, operation.expects, operation.force, (), operation.target
-        )
-    elif isinstance(operation, MakeDirectory):
-        frame = _head(number, remote.FOLDER, operation.path, meta=(0, 0, operation.mode))
-    elif isinstance(operation, SetMeta):
-        meta = (0, operation.mtime_ns, operation.mode)
-        frame = _head(number, remote.META, operation.path, operation.expects, meta=meta)
-    elif isinstance(operation, Remove):
-        frame = _head(number, remote.REMOVE, operation.path, operation.expects, operation.force)
-    elif isinstance(operation, RemoveDirectory):
-        frame = _head(number, remote.REMOVE_FOLDER, operation.path)
-    else:
-        assert isinstance(operation, Move)
-        frame = _head(number, remote.MOVE, operation.path, operation.expects, target=operation.target)
-    return frame
+def put(number: int, one: Put, content: bytes | None) -> bytes:
+    """The request of a put, its content (with the digest behind) in it; `None`: the content follows."""
+    flags = (one.force and wire.FORCE) | (one.in_place and wire.IN_PLACE)
+    if content is None:
+        return _request(number, one, flags, (one.size, one.mtime_ns, one.mode))
+    return _request(number, one, flags | wire.INLINE, (one.size, one.mtime_ns, one.mode), content=content)
 
 
-def question(number: int, code: int) -> bytes:
-    """The frame of a question about many paths, which follow as content."""
-    return _head(number, code, b"")
+def operation(number: int, one: Operation) -> bytes:
+    """The request of anything but a put."""
+    if isinstance(one, PutLink):
+        return _request(number, one, one.force and wire.FORCE, target=one.target)
+    if isinstance(one, MakeDirectory):
+        return _request(number, one, meta=(0, 0, one.mode))
+    if isinstance(one, SetMeta):
+        return _request(number, one, meta=(0, one.mtime_ns, one.mode))
+    if isinstance(one, Move):
+        return _request(number, one, target=one.target)
+    return _request(number, one, isinstance(one, Remove) and one.force and wire.FORCE)
 
 
-def _head(
+def question(number: int, code: int, path: bytes = b"", target: bytes = b"", content: bytes = b"") -> bytes:
+    """The request of a question."""
+    lengths = len(path), len(target), 0, len(path) + len(target) + len(content)
+    return wire.HEAD.pack(number, code, 0, 0, 0, 0, *lengths) + path + target + content
+
+
+def names(paths: Iterable[bytes]) -> bytes:
+    """The paths that a question is about, as its content."""
+    listed = list(paths)
+    return zlib.compress(b"\0" + b"\0".join(listed) if listed else b"", 1)
+
+
+def _request(
     number: int,
-    code: int,
-    path: bytes,
-    expects: tuple[Entry, ...] = (),
-    force: bool = False,
-    meta: tuple[int, ...] = (),
+    one: Operation,
+    flags: int = 0,
+    meta: tuple[int, int, int] = (0, 0, 0),
     target: bytes = b"",
+    content: bytes = b"",
 ) -> bytes:
-    size, mtime, mode = meta or (0, 0, 0)
-    known = expects[-255:]
-    fixed = remote.HEAD.pack(number, code, force, size, mtime, mode, len(path), len(target), len(known))
-    return b"".join((fixed, path, target, *(_packed(one) for one in known)))
+    expects: tuple[Entry, ...] = getattr(one, "expects", ())[-255:]
+    body = b"".join((one.path, target, *map(_packed, expects), content))
+    lengths = len(one.path), len(target), len(expects), len(body)
+    return wire.HEAD.pack(number, _CODES[type(one)], flags, *meta, *lengths) + body
 
 
 def _packed(entry: Entry) -> bytes:
     fields = (entry.kind, entry.coarse, entry.size, entry.mtime_ns, entry.mode, entry.ctime_ns)
-    return remote.ENTRY.pack(*fields, len(entry.target)) + entry.target
+    return wire.ENTRY.pack(*fields, len(entry.target)) + entry.target
 
 
 def entry_of(data: bytes) -> Entry:
-    """An entry as the helper packs it; bytes behind it are not looked at."""
-    kind, coarse, size, mtime, mode, ctime, length = remote.ENTRY.unpack_from(data)
-    target = data[remote.ENTRY.size : remote.ENTRY.size + length]
-    return Entry(Kind(kind), size, mtime, mode, ctime, target, bool(coarse))
+    """An entry as the helper packs it."""
+    kind, coarse, size, mtime, mode, ctime, length = wire.ENTRY.unpack_from(data)
+    target = data[wire.ENTRY.size : wire.ENTRY.size + length] if length else b""
+    return Entry(_KINDS[kind], size, mtime, mode, ctime, target, bool(coarse))
 
 
-def outcome(operation: Operation, result: int, rest: bytes) -> Outcome:
-    """The helper's answer to an operation."""
+def outcome(one: Operation, digest: bytes, result: int, rest: bytes) -> Outcome:
+    """The helper's answer to an operation; `digest` is that of the content that was sent with it."""
     verdict = _RESULTS[result]
     if verdict is Result.FAILED:
-        return Outcome(operation, verdict, why=rest.decode(errors="replace"))
+        return Outcome(one, verdict, why=rest.decode(errors="replace"))
     if verdict is Result.KEPT:
-        return Outcome(operation, verdict, why="it holds what devbox did not put there")
+        return Outcome(one, verdict, why="it holds what devbox did not put there")
     entry = entry_of(rest) if rest else None
-    digest = rest[-_DIGEST:] if isinstance(operation, Put) and verdict is Result.DONE else b""
-    return Outcome(operation, verdict, entry, digest)
+    return Outcome(one, verdict, entry, digest if verdict is Result.DONE else b"")
 
 
-def listing(data: bytes) -> dict[bytes, Entry]:
-    """The answer to a scan: name, zero byte, length, entry; again and again."""
-    found, at = {}, 0
+def listings(answer: bytes) -> Iterator[tuple[bytes, Entry]]:
+    """A piece of the answer to a scan: path and entry."""
+    data, at = zlib.decompress(answer), 0
     while at < len(data):
-        end = data.index(b"\0", at)
-        (length,) = remote.LENGTH.unpack_from(data, end + 1)
-        start = end + 1 + remote.LENGTH.size
-        found[data[at:end]] = entry_of(data[start : start + length])
-        at = start + length
-    return found
-
-
-def digests(data: bytes) -> dict[bytes, bytes]:
-    """The answer to a question for digests: name, zero byte, digest; again and again."""
-    found, at = {}, 0
-    while at < len(data):
-        end = data.index(b"\0", at)
-        found[data[at:end]] = data[end + 1 : end + 1 + _DIGEST]
-        at = end + 1 + _DIGEST
-    return found
+        folder, length = wire.FOLDER.unpack_from(data, at)
+        at += wire.FOLDER.size
+        prefix = data[at : at + folder] + b"/" if folder else b""
+        at += folder
+        end = at + length
+        while at < end:
+            kind, size, mtime, mode, ctime, name, target = wire.LISTED.unpack_from(data, at)
+            at += wire.LISTED.size
+            path = prefix + data[at : at + name]
+            at += name + target
+            yield (
+                path,
+                Entry(_KINDS[kind], size, mtime, mode, ctime, data[at - target : at] if target else b""),
+            )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-import shlex
 
+from devbox.adapters.roots import cannot_make, cannot_write, no_folder
 from devbox.adapters.sftp import wire
 from devbox.adapters.sftp.client import Client, Task
 from devbox.adapters.sftp.puts import Places, words
-from devbox.errors import HostError
 from devbox.ports.tree import STAGING, Kind, RootFacts
 
 _TOKEN = b"root"
@@ -21,10 +20,10 @@ def expand(root: str, home: bytes) -> bytes:
     return posixpath.normpath(posixpath.join(home, path[2:]) if path.startswith(b"~/") else path)
 
 
-def look(client: Client, places: Places) -> RootFacts:
+def look(client: Client, places: Places, host: str) -> RootFacts:
     """What is there now, in two flights. Finds out as well which of the two staging places is in use."""
     inside = places.root + b"/" + STAGING.encode()
-    exists, empty, tokens = client.one(_look(places.root, (places.staging, inside)))
+    exists, empty, tokens = client.one(_look(places.root, (places.staging, inside), host))
     token = b""
     for place, found in zip((places.staging, inside), tokens, strict=True):
         if found and not token:
@@ -32,12 +31,12 @@ def look(client: Client, places: Places) -> RootFacts:
     return RootFacts(_text(places.root), exists, empty, token)
 
 
-def _look(root: bytes, stagings: tuple[bytes, ...]) -> Task[tuple[bool, bool, list[bytes]]]:
+def _look(root: bytes, stagings: tuple[bytes, ...], host: str) -> Task[tuple[bool, bool, list[bytes]]]:
     reading = [wire.open_file(place + b"/" + _TOKEN, wire.FOR_READING) for place in stagings]
     seen, listing, *opened = yield [wire.stat(root), wire.opendir(root), *reading]
     exists = bool(seen.entry and seen.entry.kind is Kind.DIRECTORY)
     if seen.ok and not exists:
-        raise HostError("the remote root is not a folder", where=_text(root))
+        raise no_folder(_text(root), host)
     handles = [reply.blob for reply in (listing, *opened) if reply.ok]
     asked = [wire.readdir(listing.blob)] if listing.ok else []
     asked += [wire.read(reply.blob, 0, 256) for reply in opened if reply.ok]
@@ -49,7 +48,7 @@ def _look(root: bytes, stagings: tuple[bytes, ...]) -> Task[tuple[bool, bool, li
 
 def prepare(client: Client, places: Places, token: bytes, host: str) -> None:
     """Make root and staging where they are missing, and mark them."""
-    facts = look(client, places)
+    facts = look(client, places, host)
     if facts.exists and facts.token == token:
         return
     if not facts.exists:
@@ -59,12 +58,7 @@ def prepare(client: Client, places: Places, token: bytes, host: str) -> None:
         places.staging = places.root + b"/" + STAGING.encode()
         refused = _usable(client, places)
         if refused and not refused.ok:
-            raise HostError(
-                "the remote root cannot be written to",
-                where=f"{host}:{_text(places.root)}",
-                why=words(refused),
-                next_steps=[_command(places, host)],
-            )
+            raise cannot_write(_text(places.root), _text(places.staging), host, words(refused))
     client.one(_write(places.staging + b"/" + _TOKEN, token))
 
 
@@ -82,20 +76,7 @@ def _make_folders(client: Client, places: Places, host: str) -> None:
             continue
         made = client.ask(wire.mkdir(path, 0o755))
         if not made.ok:
-            raise HostError(
-                "the remote root does not exist and cannot be made by this user",
-                where=f"{host}:{_text(places.root)}",
-                why=words(made),
-                next_steps=[_command(places, host)],
-            )
-
-
-def _command(places: Places, host: str) -> str:
-    """The exact line that makes root and staging for the SSH user."""
-    folders = f"{shlex.quote(_text(places.root))} {shlex.quote(_text(places.staging))}"
-    if places.staging.startswith(places.root + b"/"):
-        folders = shlex.quote(_text(places.root))
-    return f'ssh {host} \'sudo install -d -o "$(id -u)" -g "$(id -g)" {folders}\''
+            raise cannot_make(_text(places.root), _text(places.staging), host, words(made))
 
 
 def _usable(client: Client, places: Places) -> wire.Reply | None:

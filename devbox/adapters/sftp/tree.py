@@ -48,12 +48,8 @@ class SftpTree:
     def abilities(self) -> Abilities:
         return Abilities("sftp", atomic_rename=self._places.posix_rename)
 
-    def places(self) -> tuple[bytes, bytes]:
-        """Root and staging, as absolute paths; final after `prepare`."""
-        return self._places.root, self._places.staging
-
     def look(self) -> RootFacts:
-        return look(self._client, self._places)
+        return look(self._client, self._places, self._host)
 
     def prepare(self, token: bytes) -> None:
         prepare(self._client, self._places, token, self._host)
