@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -135,6 +136,27 @@ class RabbitMQ(Broker):
         subprocess.run(
             ["epmd", "-port", str(self._own("epmd")), "-kill"], capture_output=True, timeout=10, check=False
         )
+
+
+class Kafka(Broker):
+    """librdkafka's own broker, which speaks the protocol and keeps everything in memory."""
+
+    @property
+    def url(self) -> str:
+        # A broker answers a fetch as soon as there is something; this one when the wait is over.
+        return f"kafka://127.0.0.1:{self.port}?fetch.wait.max.ms=5"
+
+    def command(self) -> list[str]:
+        return [sys.executable, str(Path(__file__).with_name("mockkafka.py"))]
+
+    def start(self) -> None:
+        with (self.folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )  # fmt: skip
+        said = eventually(lambda: (self.folder / "log").read_text().strip(), seconds=30)
+        self.port = int(said.rpartition(":")[2])
 
 
 def need(program: str, *folders: str) -> str:

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 
 from devbox.workload import local
-from tests.workload.brokers import Broker, RabbitMQ, Redis
+from tests.workload.brokers import Broker, Kafka, RabbitMQ, Redis
 from tests.workload.shops import Running
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory, redis_url: str, rabbitmq_url: str) -> Iterator[Running]:
+def shop(
+    tmp_path_factory: pytest.TempPathFactory, redis_url: str, rabbitmq_url: str, kafka_url: str
+) -> Iterator[Running]:
     """The whole shop as processes, behind nginx, with every road open."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SHOP_BROKERS", f"{redis_url} {rabbitmq_url}")
+        patch.setenv("SHOP_BROKERS", f"{redis_url} {rabbitmq_url} {kafka_url}")
         yield from running(tmp_path_factory.mktemp("shop"))
 
 
@@ -30,6 +32,12 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def rabbitmq_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real RabbitMQ of the tests' own."""
     yield from started(RabbitMQ(tmp_path_factory.mktemp("rabbitmq")))
+
+
+@pytest.fixture(scope="session")
+def kafka_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server of Kafka's protocol of the tests' own."""
+    yield from started(Kafka(tmp_path_factory.mktemp("kafka")))
 
 
 def started(broker: Broker) -> Iterator[str]:

@@ -24,8 +24,8 @@ from devbox.workload.settings import Place, Settings
 from tests.workload.brokers import free_port
 from tests.workload.shops import eventually
 
-ROADS = ("rest", "rpc", "grpc", "queue", "redis", "rabbitmq")
-BROKERS = ("redis", "rabbitmq")
+ROADS = ("rest", "rpc", "grpc", "queue", "redis", "rabbitmq", "kafka")
+BROKERS = ("redis", "rabbitmq", "kafka")
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 

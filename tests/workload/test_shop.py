@@ -89,7 +89,7 @@ def _with_gateway(shop: Running, trace: str) -> list[Span] | None:
     return spans if any(span.operation.service == "gateway" for span in spans) else None
 
 
-@pytest.mark.parametrize("road", ["rest", "rpc", "grpc", "queue", "redis", "rabbitmq"])
+@pytest.mark.parametrize("road", ["rest", "rpc", "grpc", "queue", "redis", "rabbitmq", "kafka"])
 def test_every_road_carries_every_edge_and_its_trace(shop: Running, road: str) -> None:
     for edge in ("order>user", "order>payment", "order>notify"):
         assert shop.ask("POST", "/control/roads", {"edge": edge, "road": road}).status == 200

@@ -22,10 +22,17 @@ def _rabbitmq(url: str) -> Queue:
     return RabbitQueue(url)
 
 
+def _kafka(url: str) -> Queue:
+    from devbox.workload.roads.kafkaqueue import KafkaQueue
+
+    return KafkaQueue(url)
+
+
 _BROKERS: dict[str, tuple[str, Callable[[str], Queue]]] = {
     "redis://": ("redis", _redis),
     "unix://": ("redis", _redis),
     "amqp://": ("rabbitmq", _rabbitmq),
+    "kafka://": ("kafka", _kafka),
 }
 """By the beginning of the URL: the road's name, and what opens it (loading its client library)."""
 
