@@ -34,8 +34,8 @@ ANSWERS = "answers-"
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message as it was taken. `since` is from when it could be taken (ns since the epoch): sent, handed
-    back, or set free by a taker's death. `attempt` counts from 1 (Kafka does not count what a dead taker had);
-    `ticket` is the queue's own."""
+    back, or set free by a taker's death. `attempt` counts from 1 (Kafka does not count
+    what a dead taker had); `ticket` is the queue's own."""
 
     body: Payload
     since: int
