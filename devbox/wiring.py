@@ -38,6 +38,13 @@ def open_host(host: Config | str, ask: Ask | None = None) -> Connection:
     return connect(host if isinstance(host, str) else host.host, ask)
 
 
+def ssh_aliases() -> list[str]:
+    """The hosts that the user's ssh config names."""
+    from devbox.adapters.ssh.aliases import aliases
+
+    return aliases()
+
+
 def ssh_address(config: Config) -> tuple[HostAddress, tuple[str, ...]]:
     """Where the config's host is for SSH, and the identity files it offers; nothing is connected."""
     from devbox.adapters.ssh.resolve import resolve

@@ -82,6 +82,12 @@ def _verbose(ctx: typer.Context, value: bool) -> None:
     ctx.ensure_object(Options).console.verbose |= value
 
 
+def _aliases(incomplete: str) -> list[str]:
+    from devbox.cli.completing import hosts
+
+    return hosts(incomplete)
+
+
 _D, _H = "Run as if started in this folder.", "This host instead of the one in devbox.yaml."
 _C, _J = "This devbox.yaml instead of the nearest one.", "The result as JSON; streams as JSON lines."
 
@@ -93,7 +99,15 @@ def _carrier(
     config: str = typer.Option(
         None, "--config", metavar="FILE", callback=_config, expose_value=False, help=_C
     ),
-    host: str = typer.Option(None, "--host", metavar="NAME", callback=_host, expose_value=False, help=_H),
+    host: str = typer.Option(
+        None,
+        "--host",
+        metavar="NAME",
+        callback=_host,
+        expose_value=False,
+        help=_H,
+        autocompletion=_aliases,
+    ),
     as_json: bool = typer.Option(False, "--json", callback=_json, expose_value=False, help=_J),
     quiet: bool = typer.Option(False, "--quiet", "-q", callback=_quiet, expose_value=False, help="Say less."),
     verbose: bool = typer.Option(

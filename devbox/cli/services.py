@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 import typer
 
-from devbox.cli import options, project
+from devbox.cli import completing, options, project
 from devbox.cli.following import Follower, Printer
 from devbox.cli.terminal import connect, is_terminal
 from devbox.ports.daemon import Container, Daemon, ExecSpec
@@ -69,7 +69,9 @@ def ps(ctx: typer.Context) -> None:
 @logs_app.command()
 def logs(
     ctx: typer.Context,
-    service: list[str] = typer.Argument(None, help="These services only."),
+    service: list[str] = typer.Argument(
+        None, help="These services only.", autocompletion=completing.services
+    ),
     follow: bool = typer.Option(False, "--follow", "-f", help="Stay and follow, across restarts."),
     tail: int = typer.Option(200, "--tail", "-n", min=0, help="This many lines of the past, per service."),
 ) -> None:
@@ -97,7 +99,7 @@ def logs(
 @exec_app.command(context_settings=_PASS)
 def exec_(
     ctx: typer.Context,
-    service: str = typer.Argument(help="The service to run it in."),
+    service: str = typer.Argument(help="The service to run it in.", autocompletion=completing.services),
     command: list[str] = typer.Argument(help="The command and its arguments."),
 ) -> None:
     """Run a command in a running service; its exit code is ours."""
@@ -105,7 +107,10 @@ def exec_(
 
 
 @shell_app.command()
-def shell(ctx: typer.Context, service: str = typer.Argument(help="The service to open it in.")) -> None:
+def shell(
+    ctx: typer.Context,
+    service: str = typer.Argument(help="The service to open it in.", autocompletion=completing.services),
+) -> None:
     """Open a shell in a running service: bash where there is one, else sh."""
     _execute(options.of(ctx), service, ("sh", "-c", _SHELL), is_terminal())
 

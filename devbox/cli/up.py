@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from devbox.cli import options, project
+from devbox.cli import completing, options, project
 from devbox.cli.build import build_image
 from devbox.cli.following import Follower, Printer
 from devbox.cli.options import Options
@@ -38,7 +38,9 @@ class Wish:
 @app.command()
 def up(
     ctx: typer.Context,
-    service: list[str] = typer.Argument(None, help="These services only (and what they depend on)."),
+    service: list[str] = typer.Argument(
+        None, help="These services only (and what they depend on).", autocompletion=completing.services
+    ),
     watch: bool = typer.Option(False, "--watch", "-w", help="Stay: sync every save, follow the logs."),
     trace: bool = typer.Option(False, "--trace", help="Record spans in any Python service, unchanged."),
     no_build: bool = typer.Option(False, "--no-build", help="Run the image as it is."),

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from devbox.cli import options
+from devbox.cli import completing, options
 from devbox.cli.console import Console, human_time
 from devbox.cli.options import Options
 from devbox.cli.project import forward_state, opened
@@ -164,7 +164,9 @@ def faults(ctx: typer.Context, url: str = _URL) -> None:
 @faults_app.command()
 def on(
     ctx: typer.Context,
-    name: str = typer.Argument(..., help="The fault, as `devbox workload faults` lists it."),
+    name: str = typer.Argument(
+        ..., help="The fault, as `devbox workload faults` lists it.", autocompletion=completing.faults
+    ),
     at: str = typer.Option("", "--at", help="The function it strikes, such as Payments.charge."),
     value: float = typer.Option(None, "--value", help="How hard, in the fault's unit."),
     url: str = _URL,
@@ -176,7 +178,9 @@ def on(
 @faults_app.command()
 def off(
     ctx: typer.Context,
-    name: str = typer.Argument("", help="The fault; all of them when left out."),
+    name: str = typer.Argument(
+        "", help="The fault; all of them when left out.", autocompletion=completing.faults
+    ),
     at: str = typer.Option("", "--at", help="Only where it strikes this function."),
     url: str = _URL,
 ) -> None:
@@ -187,7 +191,9 @@ def off(
 @app.command()
 def road(
     ctx: typer.Context,
-    edge: str = typer.Argument("", help="Such as order>payment (quote it), or order:payment."),
+    edge: str = typer.Argument(
+        "", help="Such as order>payment (quote it), or order:payment.", autocompletion=completing.edges
+    ),
     way: str = typer.Argument("", metavar="ROAD", help="rest, rpc or queue."),
     url: str = _URL,
 ) -> None:

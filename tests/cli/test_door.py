@@ -135,12 +135,39 @@ def test_completion_is_offered_for(shell: str, tmp_path: Path) -> None:
     assert "_DEVBOX_COMPLETE" in done.stdout
 
 
+def complete(cwd: Path, typed: str, **env: str) -> list[str]:
+    """What Tab offers in bash after these words."""
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" ")), "_TYPER_COMPLETE_ARGS": typed}
+    return devbox(cwd=cwd, _DEVBOX_COMPLETE="complete_bash", **words, **env).stdout.split()
+
+
 def test_completion_knows_the_commands(tmp_path: Path) -> None:
-    done = devbox(
-        cwd=tmp_path,
-        _DEVBOX_COMPLETE="complete_bash",
-        COMP_WORDS="devbox con",
-        COMP_CWORD="1",
-        _TYPER_COMPLETE_ARGS="devbox con",
+    assert complete(tmp_path, "devbox con") == ["config"]
+
+
+def test_completion_knows_this_projects_services(tmp_path: Path) -> None:
+    (tmp_path / "devbox.yaml").write_text(
+        "name: x\nhost: box\nservices: {web: {command: a}, worker: {command: b}, db: {image: c}}\n"
     )
-    assert "config" in done.stdout
+    assert complete(tmp_path, "devbox exec w") == ["web", "worker"]
+    assert complete(tmp_path, "devbox up web d") == ["db"]
+    assert complete(Path("/"), f"devbox -C {tmp_path} shell d") == ["db"]
+    (tmp_path / "devbox.yaml").write_text("broken: [")
+    assert complete(tmp_path, "devbox logs w") == []
+
+
+def test_completion_knows_the_hosts_of_the_ssh_config(tmp_path: Path) -> None:
+    (tmp_path / "more").write_text("Host=build-2\n  User x\n")
+    (tmp_path / "config").write_text(
+        f'Include {tmp_path}/mo*\nhost build "build-1" !not\n  HostName 10.0.0.1\nHost *.lan\nHost other\n'
+    )
+    env = {"DEVBOX_SSH_CONFIG": str(tmp_path / "config")}
+    assert complete(tmp_path, "devbox init b", **env) == ["build-2", "build", "build-1"]
+    assert complete(tmp_path, "devbox init dev@o", **env) == ["dev@other"]
+    assert complete(tmp_path, "devbox --host o", **env) == ["other"]
+    assert complete(tmp_path, "devbox sync --host o", **env) == ["other"]
+
+
+def test_completion_knows_the_shops_faults_and_edges(tmp_path: Path) -> None:
+    assert "delay" in complete(tmp_path, "devbox workload faults on de")
+    assert complete(tmp_path, "devbox workload road order:u") == ["order:user"]
