@@ -31,7 +31,8 @@ ACCOUNTS = ("dev", "anna")
 def team(tmp_path: Path, terminal: Terminal, rehearsal_host: RehearsalHost) -> Iterator[list[Terminal]]:
     """A terminal per person, in that person's copy of the project."""
     rehearsal_host.sh(
-        "id anna >/dev/null 2>&1 || useradd -m -s /bin/bash anna; usermod -aG docker anna; usermod -aG docker dev; "
+        "id anna >/dev/null 2>&1 || useradd -m -s /bin/bash anna; "
+        "usermod -aG docker anna; usermod -aG docker dev; "
         "install -d -o anna -g anna -m 700 ~anna/.ssh; "
         "install -o anna -g anna -m 600 ~dev/.ssh/authorized_keys ~anna/.ssh/authorized_keys"
     )
