@@ -101,12 +101,13 @@ def _services(config: Config, reach: wiring.Reach) -> list[Section]:
 
 def _pycharm(config: Config, console: Console) -> list[Check]:
     """The files as devbox.yaml and the host's last answers say: the host is not asked again."""
+    from devbox.cli.pycharm_check import stale
     from devbox.cli.pycharm_job import open_job
     from devbox.pycharm import checks
 
     job = open_job(console, config, None, "")
     watching = _watching(config, "status") is not None
     files = checks.up_to_date(
-        bool(job.memory.places), lambda: job.stale(job.facts(job.ask_again(), checks.uploads(job.root)))
+        bool(job.memory.places), lambda: stale(job, job.facts(job.ask_again(), checks.uploads(job.root)))
     )
     return [files, checks.both_ways(job.root, lambda: watching)]

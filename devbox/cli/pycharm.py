@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from devbox.cli import options
+from devbox.cli import options, pycharm_check, pycharm_ide
 from devbox.cli.pycharm_job import open_job
 from devbox.errors import UsageError
 
@@ -32,18 +32,18 @@ def pycharm(
     if sum((install, uninstall, check, archive is not None)) > 1:
         raise UsageError("--install, --uninstall, --zip and --check exclude each other")
     job = open_job(run.console, run.load(), _parsed(version), ide)
-    if uninstall:
-        job.uninstall()
-    elif check:
-        job.check(upload)
+    if check:
+        pycharm_check.check(job, upload)
         return
+    if uninstall:
+        pycharm_ide.uninstall(job)
     else:
-        ide_found = job.closed_ide() if install else None
+        ide_found = pycharm_ide.closed_ide(job) if install else None
         job.write(upload, force)
         if ide_found:
-            job.install(ide_found, force)
+            pycharm_ide.install(job, ide_found, force)
         if archive is not None:
-            job.zip(archive, fresh)
+            pycharm_ide.zip_settings(job, archive, fresh)
     run.console.result(job.summary(), job.data)
 
 

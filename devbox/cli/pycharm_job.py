@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from devbox.cli.asking import Terminal
 from devbox.cli.console import Console
-from devbox.cli.pycharm_world import here, pull_helper, remote_answer
-from devbox.errors import EXIT_FAILURE, DevboxError
+from devbox.cli.pycharm_world import here, remote_answer
 
 if TYPE_CHECKING:
     from devbox.config.model import Config
-    from devbox.ports.check import Finding
     from devbox.pycharm.facts import Answer
     from devbox.pycharm.ides import Ide
+    from devbox.pycharm.memory import Memory
     from devbox.pycharm.model import Facts
+    from devbox.pycharm.records import Kept, Ours
     from devbox.pycharm.render import Wanted
-    from devbox.pycharm.store import Change, Memory
+    from devbox.pycharm.store import Change
 
 
 def open_job(console: Console, config: Config, version: tuple[int, int] | None, ide: str) -> Job:
     """The job for this config, with what devbox remembers of earlier ones."""
     from devbox.config.paths import project_state_dir
-    from devbox.pycharm.store import Memory
+    from devbox.pycharm.memory import Memory
 
     memory = Memory.load(project_state_dir(config.root, config.host) / "pycharm.json")
-    return Job(console, config, memory, version, ide, {"files": [], "notes": []})
+    return Job(console, config, memory, version, ide, {"files": [], "kept": [], "notes": []})
 
 
 @dataclass(slots=True)
@@ -50,17 +48,41 @@ class Job:
 
     def write(self, upload: bool, force: bool) -> None:
         """The project's files."""
-        from devbox.pycharm import assemble, render, store
+        from devbox.pycharm import assemble, render
 
         facts = self.facts(self.ask(), upload)
-        changes = store.plan(self.root, render.project(facts), self.memory.of(self.root), force)
-        self._do(self.root, changes)
+        self.carry_out(self.root, self.decided(self.root, render.project(facts), force))
         for line in assemble.remarks(facts):
             self.note(line)
         self.data["debug"] = assemble.debugging(facts)
         self.data["asks"] = list(assemble.questions(facts))
 
-    def _do(self, folder: Path, changes: list[Change]) -> None:
+    def decided(self, folder: Path, wanted: list[Wanted], force: bool) -> list[Change]:
+        """What to change there; whoever sits at the terminal is asked where others put something else."""
+        from devbox.pycharm import store
+
+        last: Mapping[str, Ours] = self.memory.of(folder)
+        changes = store.plan(folder, wanted, last, store.always if force else store.never)
+        news = [(change.name, one) for change in changes for one in change.kept if not one.settled]
+        answers = {(name, one.path): self._take(name, one) for name, one in news}
+        if not answers or None in answers.values():
+            return changes
+        planned = store.plan(folder, wanted, last, lambda name, place: bool(answers.get((name, place))))
+        return [store.decline(change) for change in planned]
+
+    def _take(self, name: str, kept: Kept) -> bool | None:
+        """Whether to take devbox's; `None` when nobody is there to say."""
+        from difflib import unified_diff
+
+        ask = Terminal(self.console)
+        if self.console.interactive:
+            for line in unified_diff(kept.holds.splitlines(), kept.want.splitlines(), lineterm="", n=1):
+                if not line.startswith(("---", "+++")):
+                    self.console.say(line, {"-": "red", "+": "green"}.get(line[0], "dim"))
+        return ask.confirm(f"{name}: {kept}. Take devbox's?")
+
+    def carry_out(self, folder: Path, changes: list[Change]) -> None:
+        """Make the changes, remember them, and say what was done."""
         from devbox.pycharm import store
 
         done: list[Change] = []
@@ -78,7 +100,9 @@ class Job:
             if change.problem:
                 self.note(f"{change.path} was left alone: {change.problem}")
             for kept in change.kept:
-                self.note(f"{change.name}: {kept}")
+                self.data["kept"].append(
+                    {"file": str(change.path), "what": str(kept), "new": not kept.settled}
+                )
 
     def note(self, text: str) -> None:
         """Something to say at the end, once."""
@@ -126,108 +150,11 @@ class Job:
 
         return ides.choose(ides.this_machine(), self.ide_name)
 
-    def install(self, ide: Ide, force: bool) -> None:
-        """What belongs to the IDE itself."""
-        from devbox.config.model import Interpreter
-        from devbox.pycharm import render, store, strict
-
-        wanted = render.ide(self.facts(self.ask_again(), False))
-        for one in wanted:
-            strict.require(one.root)
-        changes = store.plan(ide.folder, wanted, self.memory.of(ide.folder), force)
-        if backup := store.back_up(changes, self.memory.path.parent / "backups"):
-            self.note(f"the files before are in {backup}")
-        self._do(ide.folder, changes)
-        if self.config.pycharm.interpreter is not Interpreter.SSH:
-            pull_helper(self.config, self.note)
-        self.data["ide"] = {"name": ide.name, "folder": str(ide.folder)}
-
     def ask_again(self) -> Answer:
         """What `ask` found out last."""
         from devbox.pycharm.facts import Answer
 
         return Answer.from_data(self.memory.facts)
-
-    def closed_ide(self) -> Ide:
-        """The IDE to install into; while it runs it would write over ours."""
-        ide = self.ide()
-        if ide.community:
-            raise DevboxError(
-                f"{ide.name} has no remote interpreters", next_steps=["use PyCharm Professional"]
-            )
-        _must_be_closed(ide)
-        return ide
-
-    def uninstall(self) -> None:
-        """Take out what is ours: the project's files, and every IDE that has something of it."""
-        from devbox.pycharm import ides, store
-
-        places = [Path(place) for place in self.memory.places]
-        for folder in places:
-            if folder != self.root:
-                _must_be_closed(ides.Ide(folder.name, folder, (0, 0)))
-        for folder in places:
-            changes = store.plan_removal(folder, self.memory.of(folder))
-            store.back_up(changes, self.memory.path.parent / "backups")
-            self._do(folder, changes)
-
-    def zip(self, target: Path, fresh: bool) -> None:
-        """A settings archive: the user's files with ours in them."""
-        from devbox.pycharm import archive, render, store, strict
-
-        wanted = render.ide(self.facts(self.ask_again(), False))
-        for one in wanted:
-            strict.require(one.root)
-        files = {one.path: store.new(one) for one in wanted} if fresh else self._merged(wanted)
-        store.write(target, archive.build(files))
-        self.data["archive"] = str(target)
-        self.note(archive.CARRIES)
-
-    def _merged(self, wanted: list[Wanted]) -> dict[str, bytes]:
-        """The user's files with ours in them, as the import shall leave them."""
-        from devbox.pycharm import ides, store
-
-        if not ides.find(ides.this_machine()) and not self.ide_name:
-            raise DevboxError(
-                "there are no settings here to build the archive from",
-                why="the import replaces whole files, so yours would be lost",
-                next_steps=["devbox pycharm --zip FILE --fresh   (for a PyCharm without settings)"],
-            )
-        folder = self.ide().folder
-        changes = store.plan(folder, wanted, self.memory.of(folder), force=False)
-        for change in changes:
-            if change.problem:
-                raise DevboxError("cannot be merged", where=str(change.path), why=change.problem)
-        return {change.name: change.after for change in changes if change.after is not None}
-
-    def check(self, upload: bool) -> None:
-        """Say what is stale; exit 1 when something is."""
-        from devbox.ports.check import Verdict
-        from devbox.pycharm import checks
-
-        then, now = self.ask_again(), self.asked()
-        facts = self.facts(now.or_else(then), upload or checks.uploads(self.root))
-        findings = [*checks.remembered(now, then), *checks.files_named(facts), *self.stale(facts)]
-        for name, finding in findings:
-            self.console.finding(name, finding)
-        for note in self.data["notes"]:
-            self.console.say(f"note: {note}")
-        failed = [name for name, finding in findings if finding.verdict is Verdict.FAILED]
-        self.data["checks"] = {name: finding.verdict.value for name, finding in findings}
-        said = f"stale: {', '.join(failed)}" if failed else "everything is as devbox.yaml and the host say"
-        self.console.result(said, self.data)
-        if failed:
-            raise typer.Exit(EXIT_FAILURE)
-
-    def stale(self, facts: Facts) -> Iterator[tuple[str, Finding]]:
-        """Each file of the project and of the IDEs, and whether it says what these facts say."""
-        from devbox.pycharm import checks, render, store
-
-        last = self.memory.of(self.root)
-        yield from checks.stale(store.plan(self.root, render.project(facts), last, False))
-        for place in (Path(one) for one in self.memory.places if Path(one) != self.root):
-            planned = store.plan(place, render.ide(facts), self.memory.of(place), False)
-            yield from checks.stale(planned, "devbox pycharm --install")
 
     def summary(self) -> str:
         """The result for people."""
@@ -235,6 +162,7 @@ class Job:
         lines = [f"{entry['did']:<10}  {entry['file']}" for entry in files if entry["did"] != "unchanged"]
         if same := sum(entry["did"] == "unchanged" for entry in files):
             lines.append(f"{same} files are as they should be")
+        lines += _yours(self.data["kept"])
         lines += [f"note: {text}" for text in self.data["notes"]]
         lines += [f"PyCharm will ask: {text}" for text in self.data.get("asks", [])]
         if "debug" in self.data:
@@ -243,9 +171,12 @@ class Job:
         return "\n".join(lines) or "there is nothing of devbox to take out"
 
 
-def _must_be_closed(ide: Ide) -> None:
-    from devbox.pycharm import ides
-
-    if why := ides.running(ide, ides.this_machine()):
-        why = f"{why}; it would write its settings over ours when it closes"
-        raise DevboxError(f"{ide.name} is running", why=why, next_steps=["close PyCharm and try again"])
+def _yours(kept: list[dict[str, Any]]) -> list[str]:
+    """What stays as the user has it: each new thing on a line, the others counted."""
+    lines = [f"kept        {entry['file']}: {entry['what']}" for entry in kept if entry["new"]]
+    if lines:
+        lines.append("            --force takes devbox's instead")
+    if old := [entry for entry in kept if not entry["new"]]:
+        names = ", ".join(dict.fromkeys(Path(entry["file"]).name for entry in old))
+        lines.append(f"{len(old)} things stay as you have them (--force takes devbox's): {names}")
+    return lines

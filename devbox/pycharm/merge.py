@@ -7,69 +7,13 @@ record), and what the file holds. What the file holds wins wherever somebody els
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from devbox.pycharm import splice
 from devbox.pycharm.kinds import Kind, identity
+from devbox.pycharm.records import Kept, Merge, Path, Record, Take, nothing
 from devbox.pycharm.splice import Form
-from devbox.pycharm.xml import Document, Node, canonical, parse, pretty
-
-Path = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One thing of ours in a file.
-
-    `wrote` is its canonical text, "" for a mere container. `was` is what stood there before when it was
-    replaced on demand. `form` is how the parent was written when this became its only child.
-    """
-
-    path: Path
-    wrote: str = ""
-    was: str | None = None
-    form: Form | None = None
-
-    @property
-    def attribute(self) -> str:
-        """The attribute's name when the record is about one."""
-        return self.path[-1][1:] if self.path[-1].startswith("@") else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Something that was left as it is although we would have written something else."""
-
-    path: Path
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.path[-1].lstrip('@')} {self.why}"
-
-
-@dataclass(slots=True)
-class Merge:
-    """The merge of one file while it is under way."""
-
-    document: Document
-    records: dict[Path, Record] = field(default_factory=dict)
-    kept: list[Kept] = field(default_factory=list)
-    theirs: bool = False
-    """Whether the file was there before we wrote into it for the first time."""
-    refused: str = ""
-    """Why nothing of ours belongs into this file."""
-
-    def at(self, path: Path) -> Node | None:
-        """The element of that path; the root for the empty path."""
-        node: Node | None = self.document.root
-        for step in path:
-            node = next((child for child in node.children if identity(child) == step), None) if node else None
-        return node
-
-    def must(self, path: Path) -> Node:
-        node = self.at(path)
-        assert node is not None
-        return node
+from devbox.pycharm.xml import Node, canonical, parse, pretty
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +40,12 @@ def wishes(root: Node, kind: Kind, path: Path = ()) -> Iterator[Wish]:
 
 
 def merge(
-    existing: bytes | None, ours: Node, kind: Kind, last: Mapping[Path, Record], *, force: bool = False
+    existing: bytes | None, ours: Node, kind: Kind, last: Mapping[Path, Record], take: Take = nothing
 ) -> Merge:
-    """The file with our elements in it. `Malformed` when it cannot be read; then it is not touched."""
+    """The file with our elements in it. `Malformed` when it cannot be read; then it is not touched.
+
+    `take` says for which paths ours is taken although somebody else put something there.
+    """
     state = Merge(parse(existing if existing is not None else empty(ours, kind)))
     state.theirs = existing is not None
     if state.document.root.tag != ours.tag:
@@ -113,7 +60,7 @@ def merge(
     state.records.update(base)
     take_back(state, gone)
     for wish in wanted:
-        _bring(state, wish, kind, force)
+        _bring(state, wish, kind, take)
     return state
 
 
@@ -127,13 +74,13 @@ def _somebody_elses(root: Node, ours: Node) -> bool:
     return any(identity(child) not in own for child in root.children)
 
 
-def _bring(state: Merge, wish: Wish, kind: Kind, force: bool) -> None:
+def _bring(state: Merge, wish: Wish, kind: Kind, take: Take) -> None:
     if wish.node is None:
-        _bring_attribute(state, wish, force)
+        _bring_attribute(state, wish, take)
     elif state.at(wish.path[:-1]) is None:
         return  # its container is not ours to make
     elif wish.owned:
-        _bring_element(state, wish, force)
+        _bring_element(state, wish, take)
     elif state.at(wish.path) is None and not (wish.node.tag in kind.only_new and state.theirs):
         bare = tuple(pair for pair in wish.node.attributes if (wish.node.tag, pair[0]) not in kind.attributes)
         _insert(state, wish.path, Node(wish.node.tag, bare), "")
@@ -144,12 +91,13 @@ def _insert(state: Merge, path: Path, node: Node, wrote: str) -> None:
     state.records[path] = Record(path, wrote, form=form)
 
 
-def _bring_element(state: Merge, wish: Wish, force: bool) -> None:
+def _bring_element(state: Merge, wish: Wish, take: Take) -> None:
     assert wish.node is not None
     want, there, record = canonical(wish.node), state.at(wish.path), state.records.get(wish.path)
     if there is None:
-        if record is not None and not force:
-            state.kept.append(Kept(wish.path, "was taken out since; left out"))
+        if record is not None and not take(wish.path):
+            old = record.wrote == want
+            state.kept.append(Kept(wish.path, "was taken out since; left out", want=want, settled=old))
             return
         _insert(state, wish.path, wish.node, want)
         return
@@ -159,16 +107,16 @@ def _bring_element(state: Merge, wish: Wish, force: bool) -> None:
             state.records[wish.path] = Record(wish.path, want, record.was, record.form)
         return
     ours = record is not None and holds == record.wrote
-    if not ours and not force:
-        if record is None or record.wrote != want:
-            state.kept.append(Kept(wish.path, "was there already" if record is None else "was edited since"))
+    if not ours and not take(wish.path):
+        why = "was there already" if record is None else "was edited since"
+        state.kept.append(Kept(wish.path, why, holds, want, record is not None and record.wrote == want))
         return
     was = record.was if record else state.document.body[there.start : there.end].decode()
     state.document = splice.replace(state.document, there, wish.node)
     state.records[wish.path] = Record(wish.path, want, was, record.form if record else None)
 
 
-def _bring_attribute(state: Merge, wish: Wish, force: bool) -> None:
+def _bring_attribute(state: Merge, wish: Wish, take: Take) -> None:
     node, name = state.at(wish.path[:-1]), wish.path[-1][1:]
     if node is None:
         return
@@ -176,9 +124,10 @@ def _bring_attribute(state: Merge, wish: Wish, force: bool) -> None:
     if holds == wish.value:
         return
     ours = record is not None and holds == record.wrote
-    if holds is not None and not ours and not force:
-        if record is None or record.wrote != wish.value:
-            state.kept.append(Kept(wish.path, f"stays {holds!r} (devbox would say {wish.value!r})"))
+    if holds is not None and not ours and not take(wish.path):
+        why = f"stays {holds!r} (devbox would say {wish.value!r})"
+        settled = record is not None and record.wrote == wish.value
+        state.kept.append(Kept(wish.path, why, holds, wish.value, settled))
         return
     was = record.was if record else holds
     state.document = splice.set_attribute(state.document, node, name, wish.value)

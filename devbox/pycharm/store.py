@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from devbox.errors import DevboxError
 from devbox.pycharm import merge as merging
-from devbox.pycharm.merge import Kept, Merge, Record
+from devbox.pycharm.records import Kept, Merge, Ours, everything, nothing
+from devbox.pycharm.records import Path as Place
 from devbox.pycharm.render import Wanted
-from devbox.pycharm.splice import Form
 from devbox.pycharm.xml import Malformed, parse
 
-FORMAT = 1
+Taken = Callable[[str, Place], bool]
+"""Whether ours is taken in this file at that place although somebody else put something there."""
+
 NEVER = "workspace.xml"
 _FOLDERS = (".idea", ".run")
-_DELETED = "was deleted since; left out"
-
-
-@dataclass(frozen=True, slots=True)
-class Ours:
-    """What is ours in one file; `created` when the whole file began with us."""
-
-    records: Mapping[merging.Path, Record] = field(default_factory=dict)
-    created: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +32,7 @@ class Change:
     name: str
     before: bytes | None
     after: bytes | None
-    ours: Ours = Ours()
+    ours: Ours = field(default_factory=Ours)
     kept: tuple[Kept, ...] = ()
     problem: str = ""
 
@@ -57,40 +48,68 @@ class Change:
         return "written" if self.before is None else "merged"
 
 
-def plan(folder: Path, wanted: Iterable[Wanted], last: Mapping[str, Ours], force: bool) -> list[Change]:
+def never(_name: str, place: Place) -> bool:
+    """What others put there wins everywhere."""
+    return nothing(place)
+
+
+def always(_name: str, place: Place) -> bool:
+    """Ours wins everywhere: --force."""
+    return everything(place)
+
+
+def plan(
+    folder: Path, wanted: Iterable[Wanted], last: Mapping[str, Ours], taken: Taken = never
+) -> list[Change]:
     """What writing these files would change; files of ours that nobody wants any more are taken back."""
     files = list(wanted)
     changes = [
-        Change(folder / one.path, one.path, None, None, last[one.path], (Kept((one.path,), _DELETED),))
-        if not force and _deleted(folder, one.path, last)
-        else _planned(folder, one, last.get(one.path, Ours()), force)
+        Change(folder / one.path, one.path, None, None, last[one.path], (_gone(one.path),))
+        if _deleted(folder, one.path, last) and not taken(one.path, (one.path,))
+        else _planned(folder, one, last.get(one.path, Ours()), taken)
         for one in files
     ]
     gone = {name: ours for name, ours in last.items() if name not in {one.path for one in files}}
     return [*changes, *plan_removal(folder, gone)]
 
 
+def _gone(name: str) -> Kept:
+    return Kept((name,), "was deleted since; left out", settled=True)
+
+
 def _deleted(folder: Path, name: str, last: Mapping[str, Ours]) -> bool:
     """Whether somebody deleted this file of ours: it alone is gone, not the whole folder with it."""
-    beside = [other for other in last if Path(other).parent == Path(name).parent]
+    parent = Path(name).parent
+    beside = [other for other, ours in last.items() if ours.records and Path(other).parent == parent]
     return (
         name in beside and not (folder / name).exists() and any((folder / other).exists() for other in beside)
     )
 
 
-def _planned(folder: Path, wanted: Wanted, last: Ours, force: bool) -> Change:
+def _planned(folder: Path, wanted: Wanted, last: Ours, taken: Taken) -> Change:
     assert not wanted.path.endswith(NEVER)
     path = folder / wanted.path
     try:
         before = read(path)
-        merged = merging.merge(before, wanted.root, wanted.kind, last.records, force=force)
+        merged = merging.merge(
+            before, wanted.root, wanted.kind, last.records, lambda place: taken(wanted.path, place)
+        )
     except DevboxError as error:
         return Change(path, wanted.path, None, None, last, problem=str(error))
     if merged.refused:
         return Change(path, wanted.path, before, before, last, problem=merged.refused)
-    ours = Ours(merged.records, last.created or before is None)
+    kept = [replace(one, settled=True) if last.declines(one) else one for one in merged.kept]
+    declined = {one.path: one.want for one in kept if last.declines(one)}
+    ours = Ours(merged.records, last.created or before is None, declined)
     after = merged.document.to_bytes() if merged.records or before is not None else None
-    return Change(path, wanted.path, before, after, ours, tuple(merged.kept))
+    return Change(path, wanted.path, before, after, ours, tuple(kept))
+
+
+def decline(change: Change) -> Change:
+    """The change with everything that it leaves to others decided: it is not asked about again."""
+    declined = {one.path: one.want for one in change.kept if one.want}
+    kept = tuple(replace(one, settled=True) for one in change.kept)
+    return replace(change, ours=replace(change.ours, declined=declined), kept=kept)
 
 
 def plan_removal(folder: Path, last: Mapping[str, Ours]) -> list[Change]:
@@ -175,63 +194,3 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
-
-
-@dataclass(slots=True)
-class Memory:
-    """What devbox remembers of its own doing, per folder (the project, each IDE), outside of all of them."""
-
-    path: Path
-    places: dict[str, dict[str, Ours]] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def load(cls, path: Path) -> Memory:
-        """Read it; none yet, or one of another format, is an empty memory."""
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return cls(path)
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            return cls(path)
-        places = {
-            place: {name: _ours(entry) for name, entry in files.items()}
-            for place, files in data["places"].items()
-        }
-        return cls(path, places, data["facts"])
-
-    def of(self, folder: Path) -> dict[str, Ours]:
-        return self.places.get(str(folder), {})
-
-    def note(self, folder: Path, changes: Iterable[Change]) -> None:
-        """Remember what these changes left of ours in a folder, and write it down."""
-        left = dict(self.of(folder))
-        for change in changes:
-            left.pop(change.name, None)
-            if change.ours.records:
-                left[change.name] = change.ours
-        self.places.pop(str(folder), None)
-        if left:
-            self.places[str(folder)] = left
-        self.save()
-
-    def save(self) -> None:
-        places = {
-            place: {name: _entry(ours) for name, ours in files.items()}
-            for place, files in self.places.items()
-        }
-        data = {"format": FORMAT, "places": places, "facts": self.facts}
-        write(self.path, json.dumps(data, indent=1).encode())
-
-
-def _entry(ours: Ours) -> dict[str, Any]:
-    return {"created": ours.created, "records": [asdict(record) for record in ours.records.values()]}
-
-
-def _ours(entry: Mapping[str, Any]) -> Ours:
-    records = {}
-    for item in entry["records"]:
-        form = Form(**item["form"]) if item["form"] else None
-        path = tuple(item["path"])
-        records[path] = Record(path, item["wrote"], item["was"], form)
-    return Ours(records, entry["created"])

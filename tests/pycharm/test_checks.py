@@ -20,7 +20,7 @@ KNOWN = Answer(
 
 
 def write(root: Path, facts: str) -> None:
-    for change in store.plan(root, render.project(VARIATIONS[facts]), {}, False):
+    for change in store.plan(root, render.project(VARIATIONS[facts]), {}):
         store.apply(change)
 
 

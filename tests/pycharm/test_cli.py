@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,15 +27,38 @@ class Desk:
     project: Path
     home: Path
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "PYTHONPATH": str(TOP), "HOME": str(self.home)}
+
+    def argv(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "devbox", "pycharm", *words]
+
     def devbox(self, *words: str) -> subprocess.CompletedProcess[str]:
-        base = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TOP), "HOME": str(self.home)}
-        argv = [sys.executable, "-m", "devbox", "pycharm", *words]
-        return subprocess.run(argv, cwd=self.project, env=base, capture_output=True, text=True)
+        return subprocess.run(
+            self.argv(*words), cwd=self.project, env=self.environment, capture_output=True, text=True
+        )
 
     def ok(self, *words: str) -> str:
         done = self.devbox(*words)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def at_a_terminal(self, answers: str, *words: str) -> tuple[str, str]:
+        """The command line with a person who types `answers`; what came to stdout, and to the terminal."""
+        person, terminal = os.openpty()
+        argv, env = self.argv(*words), {**self.environment, "NO_COLOR": "1"}
+        with subprocess.Popen(
+            argv, cwd=self.project, env=env, stdin=terminal, stderr=terminal, stdout=subprocess.PIPE
+        ) as process:
+            os.close(terminal)
+            os.write(person, answers.encode())
+            seen = b"".join(_until_it_hangs_up(person))
+            assert process.stdout is not None
+            out = process.stdout.read().decode()
+        os.close(person)
+        assert process.returncode == 0, out
+        return out, seen.decode()
 
     def files(self, below: str = ".") -> dict[str, bytes]:
         """Everything in the project, or somewhere below the home."""
@@ -44,6 +69,12 @@ class Desk:
         folder = self.home / ".config/JetBrains" / name
         (folder / "options").mkdir(parents=True)
         return folder
+
+
+def _until_it_hangs_up(terminal: int) -> Iterator[bytes]:
+    with contextlib.suppress(OSError):  # what reading gives when the other side is closed
+        while True:
+            yield os.read(terminal, 1 << 16)
 
 
 @pytest.fixture
@@ -153,7 +184,7 @@ def test_the_archive_carries_the_users_own_settings(desk: Desk) -> None:
     file = desk.ide() / "options/remote-servers.xml"
     file.write_text(f"<application>{component}</application>")
     target = desk.home / "settings.zip"
-    assert "The import replaces whole files" in desk.ok("--zip", str(target))
+    assert "the import replaces whole files" in desk.ok("--zip", str(target))
     with zipfile.ZipFile(target) as archive:
         merged = archive.read("options/remote-servers.xml").decode()
     assert own in merged
@@ -203,14 +234,39 @@ def test_a_file_in_the_place_of_a_folder_is_named(desk: Desk) -> None:
     assert "Not a directory" in done.stdout
 
 
-def test_edited_files_are_kept_and_force_takes_ours(desk: Desk) -> None:
+IMAGE = ".run/devbox image.run.xml"
+
+
+def edited(desk: Desk) -> Path:
+    """A file of devbox's that the user edited, and a devbox.yaml that wants something else in it by now."""
     desk.ok()
-    path = desk.project / ".run/devbox image.run.xml"
+    path = desk.project / IMAGE
     path.write_text(path.read_text().replace("shop-pycharm", "my-name"))
-    desk.ok()
-    assert "my-name" in path.read_text()
+    assert "1 things stay as you have them (--force takes devbox's): devbox image.run.xml" in desk.ok()
     (desk.project / "devbox.yaml").write_text(YAML + "build: {image: other}\n")
-    assert "was edited since" in desk.ok()
+    return path
+
+
+def test_edited_files_are_kept_and_force_takes_ours(desk: Desk) -> None:
+    path = edited(desk)
+    assert f"kept        {path}: configuration[devbox image] was edited since" in desk.ok()
     assert "my-name" in path.read_text()
     desk.ok("--force")
     assert "other:latest" in path.read_text()
+
+
+def test_a_person_is_shown_the_difference_and_asked(desk: Desk) -> None:
+    path = edited(desk)
+    out, seen = desk.at_a_terminal("n\n")
+    assert "configuration[devbox image] was edited since. Take devbox's? [y/N]" in seen
+    assert '-      <option name="containerName" value="my-name" />' in seen
+    assert '+      <option name="imageTag" value="other:latest" />' in seen
+    assert "my-name" in path.read_text()
+    out, seen = desk.at_a_terminal("")
+    assert "Take devbox's?" not in seen  # decided; devbox wants nothing else since
+    assert "1 things stay as you have them" in out
+    (desk.project / "devbox.yaml").write_text(YAML + "build: {image: third}\n")
+    out, seen = desk.at_a_terminal("y\n")
+    assert "Take devbox's?" in seen
+    assert "third:latest" in path.read_text()
+    assert "my-name" not in path.read_text()

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devbox.pycharm import render
-from devbox.pycharm.merge import Merge, merge, take_back
+from devbox.pycharm.merge import merge, take_back
+from devbox.pycharm.records import Merge
+from devbox.pycharm.records import everything as everything_ours
 from devbox.pycharm.render import Wanted
 from devbox.pycharm.xml import Malformed, Node, canonical, parse, pretty
 from tests.pycharm.example import FACTS, VARIATIONS
@@ -151,13 +153,15 @@ def test_what_the_user_edited_in_ours_is_kept_until_forced() -> None:
     edited = state.document.to_bytes().replace(b"/home/dev/devbox/shop", b"/srv/mine")
     same = merge(edited, ours.root, ours.kind, state.records)
     assert same.document.to_bytes() == edited
-    assert same.kept == []
+    assert [one.settled for one in same.kept] == [True]  # nothing new to decide
     moved = replace(FACTS, folders=(replace(FACTS.folders[0], remote="/home/dev/elsewhere"),))
     now = next(one for one in render.project(moved) if one.path == ours.path)
     kept = merge(edited, now.root, now.kind, same.records)
     assert kept.document.to_bytes() == edited
     assert [str(one) for one in kept.kept] == ["paths[shop@10.0.0.200] was edited since"]
-    forced = merge(edited, now.root, now.kind, kept.records, force=True)
+    assert not kept.kept[0].settled
+    assert ("/srv/mine" in kept.kept[0].holds, "/home/dev/elsewhere" in kept.kept[0].want) == (True, True)
+    forced = merge(edited, now.root, now.kind, kept.records, everything_ours)
     assert b"/home/dev/elsewhere" in forced.document.body
 
 
@@ -167,8 +171,8 @@ def test_what_the_user_took_out_stays_out_until_forced() -> None:
     without = state.document.body[: jdk.start] + state.document.body[jdk.end :]
     kept = merge(without, ours.root, ours.kind, state.records)
     assert kept.document.body == without
-    assert len(kept.kept) == 1
-    forced = merge(without, ours.root, ours.kind, state.records, force=True)
+    assert [one.settled for one in kept.kept] == [True]
+    forced = merge(without, ours.root, ours.kind, state.records, everything_ours)
     assert len(forced.document.root.children[0].children) == 2
 
 
@@ -181,7 +185,7 @@ def test_an_interpreter_of_the_user_stays_and_is_named() -> None:
     state = merge(data, ours.root, ours.kind, {})
     assert state.document.to_bytes() == data
     assert "stays 'Python 3.11'" in str(state.kept[0])
-    forced = merge(data, ours.root, ours.kind, {}, force=True)
+    forced = merge(data, ours.root, ours.kind, {}, everything_ours)
     assert b"Docker (shop-dev:latest) (shop@10.0.0.200)" in forced.document.body
     assert taken_back(forced.document.to_bytes(), forced) == data
 

@@ -7,7 +7,8 @@ from functools import cache
 import pytest
 
 from devbox.pycharm import render
-from devbox.pycharm.merge import Merge, merge, take_back, wishes
+from devbox.pycharm.merge import merge, take_back, wishes
+from devbox.pycharm.records import Merge
 from devbox.pycharm.render import Wanted
 from devbox.pycharm.xml import Node, canonical, parse
 from tests.pycharm import samples

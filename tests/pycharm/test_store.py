@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from devbox.errors import DevboxError
 from devbox.pycharm import render, store
-from devbox.pycharm.store import Memory
+from devbox.pycharm.memory import Memory
+from devbox.pycharm.model import Python
 from tests.pycharm.example import FACTS
 
 WANTED = render.project(FACTS)
@@ -17,7 +19,7 @@ DEPLOYMENT = ".idea/deployment.xml"
 
 
 def write_all(folder: Path, memory: Memory) -> None:
-    changes = store.plan(folder, WANTED, memory.of(folder), False)
+    changes = store.plan(folder, WANTED, memory.of(folder))
     for change in changes:
         store.apply(change)
     memory.note(folder, changes)
@@ -32,7 +34,7 @@ def test_the_memory_survives_and_takes_everything_back(tmp_path: Path) -> None:
     folder.mkdir()
     write_all(folder, Memory.load(path))
     memory = Memory.load(path)
-    changes = store.plan(folder, WANTED, memory.of(folder), False)
+    changes = store.plan(folder, WANTED, memory.of(folder))
     assert {change.verb for change in changes} == {"unchanged"}
     removal = store.plan_removal(folder, memory.of(folder))
     for change in removal:
@@ -53,13 +55,13 @@ def test_without_the_memory_equal_files_stay_and_different_ones_are_kept(tmp_pat
     write_all(tmp_path, Memory(tmp_path / "one.json"))
     path = tmp_path / DEPLOYMENT
     path.write_bytes(path.read_bytes().replace(b"/home/dev", b"/home/other"))
-    changes = {one.name: one for one in store.plan(tmp_path, WANTED, {}, False)}
+    changes = {one.name: one for one in store.plan(tmp_path, WANTED, {})}
     assert {change.verb for change in changes.values()} == {"unchanged"}
     assert [str(one) for one in changes[DEPLOYMENT].kept] == ["paths[shop@10.0.0.200] was there already"]
 
 
 def test_a_file_that_changes_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
-    change = next(one for one in store.plan(tmp_path, WANTED, {}, False) if one.name == DEPLOYMENT)
+    change = next(one for one in store.plan(tmp_path, WANTED, {}) if one.name == DEPLOYMENT)
     change.path.parent.mkdir()
     change.path.write_text("<project />")
     with pytest.raises(DevboxError, match="changed while it was being merged"):
@@ -92,7 +94,7 @@ def test_what_nobody_wants_any_more_is_taken_back(tmp_path: Path) -> None:
     memory = Memory(tmp_path / "memory.json")
     write_all(tmp_path, memory)
     fewer = [one for one in WANTED if "service" not in one.path]
-    changes = store.plan(tmp_path, fewer, memory.of(tmp_path), False)
+    changes = store.plan(tmp_path, fewer, memory.of(tmp_path))
     assert {one.name for one in changes if one.verb == "removed"} == {
         one.path for one in WANTED if "service" in one.path
     }
@@ -105,7 +107,7 @@ def test_a_deleted_file_stays_deleted_until_forced_and_a_deleted_folder_comes_ba
     (tmp_path / DEPLOYMENT).unlink()
     write_all(tmp_path, memory)
     assert not (tmp_path / DEPLOYMENT).exists()
-    for change in store.plan(tmp_path, WANTED, memory.of(tmp_path), True):
+    for change in store.plan(tmp_path, WANTED, memory.of(tmp_path), store.always):
         store.apply(change)
     assert contents(tmp_path / ".idea") == first
     for path in (tmp_path / ".idea").iterdir():
@@ -118,3 +120,28 @@ def test_an_unwritable_folder_is_a_stated_failure(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DevboxError, match="cannot be written"):
         store.write(tmp_path / "file" / "below.xml", b"x")
+
+
+def test_what_was_declined_once_is_not_asked_again_until_devbox_wants_something_else(tmp_path: Path) -> None:
+    folder, path = tmp_path / "project", tmp_path / "memory.json"
+    (folder / ".idea").mkdir(parents=True)
+    own = '<component name="ProjectRootManager" project-jdk-name="Python 3.11" />'
+    (folder / ".idea/misc.xml").write_text(f'<project version="4">{own}</project>')
+    memory = Memory.load(path)
+    first = store.plan(folder, WANTED, {})
+    assert [one.settled for change in first for one in change.kept] == [False]
+    for change in first:
+        store.apply(change)
+    memory.note(folder, [store.decline(change) for change in first])
+    again = store.plan(folder, WANTED, Memory.load(path).of(folder))
+    assert [one.settled for change in again for one in change.kept] == [True]
+    other = render.project(replace(FACTS, container_python=Python("/usr/bin/python3", "3.13.0")))
+    news = store.plan(folder, other, Memory.load(path).of(folder))
+    assert [str(one) for change in news for one in change.kept if not one.settled] == [
+        "project-jdk-name stays 'Python 3.11' (devbox would say "
+        "'Remote Python 3.13.0 Docker (shop-dev:latest) (shop@10.0.0.200)')"
+    ]
+    taken = store.plan(folder, WANTED, {}, lambda name, place: place[-1] == "@project-jdk-name")
+    misc = next(change for change in taken if change.name == ".idea/misc.xml")
+    assert misc.after is not None
+    assert FACTS.sdk.encode() in misc.after
