@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from .encode import cut
+from .encode import LONGEST
 from .layout import ERROR, UNSET
 
 TYPE_CHECKING = False
@@ -35,13 +35,13 @@ def failed(cell: Cell, error: BaseException) -> None:
         added.setdefault("a", {})["exception.type"] = named
         return
     if added.get("s", UNSET) == UNSET:
-        added["s"], added["m"] = ERROR, f"{kind.__qualname__}: {cut(_text(error))}"
+        added["s"], added["m"] = ERROR, f"{kind.__qualname__}: {_text(error)}"
     if getattr(error, _SEEN, False):
         added.setdefault("a", {})["exception.type"] = named
         return
     details = {
         "exception.type": named,
-        "exception.message": cut(_text(error)),
+        "exception.message": _text(error),
         "exception.stacktrace": _stack(error)[-LONGEST_STACK:],
     }
     added.setdefault("e", []).append(["exception", time.perf_counter_ns(), details])
@@ -72,6 +72,7 @@ def _stack(error: BaseException) -> str:
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)
+        text = str(error)
     except Exception:  # noqa: BLE001 - a broken __str__ of the application's
         return "(its message cannot be shown)"
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"

@@ -1,4 +1,4 @@
-"""The spool's layout on disk, version 1: shared by the writer here and by every reader.
+"""The spool's layout on disk, version 2: shared by the writer here and by every reader.
 
 A process writes two kinds of files, both named after its random 16-byte identity:
 
@@ -10,11 +10,11 @@ A process writes two kinds of files, both named after its random 16-byte identit
 
 `<identity>.<number>.ring`
     Segments, numbered from 1. One page of header, then 64-byte slots, filled once from front to back and
-    never
-    overwritten. When the process has written more than its bound, its oldest segments are removed. A
-    slot ends with its own index, written last: a slot
-    whose last word is not its index was never finished (the process was killed in the
-middle, or is about to go on).
+    never overwritten. When the process has written more than its bound, its oldest segments are removed.
+    A span takes one slot; what was added to it (attributes, events, ...) lies in the slots that follow, as
+    many as its head says: a dictionary in Python's marshal format, version 2, padded with anything. They are
+    written before it. A span's slot ends with its own index, written last: a slot whose last word is not its
+    index was never finished (the process was killed in the middle, or is about to go on).
 
 All numbers are little-endian. Times are `perf_counter_ns`; the header holds one pair (wall clock, monotonic
 clock) to turn them into time since the epoch.
@@ -25,7 +25,7 @@ from __future__ import annotations
 import struct
 
 MAGIC = b"DBXSPAN\0"
-VERSION = 1
+VERSION = 2
 PAGE = 4096
 SLOT = 64
 FIRST_INDEX = PAGE // SLOT
@@ -42,21 +42,23 @@ CLOSED = 72
 
 SPAN = struct.Struct("<Q16sQQQQQ")
 """head, trace id, span id, parent span id (0: none), start, end, index."""
-TEXT = struct.Struct("<QQ40sQ")
-"""head, span id, a part of the span's JSON, index. Written before the span that it belongs to."""
-TEXT_PART = 40
 
 TYPE_SPAN = 1
-TYPE_TEXT = 2
+TYPE_FILL = 2
+"""A slot that was left empty, because what needed several did not fit into the rest of the segment."""
 KIND_SHIFT = 8
 STATUS_SHIFT = 11
-HAS_TEXT = 1 << 13
 REMOTE_PARENT = 1 << 14
+SLOTS_SHIFT = 16
+MOST_SLOTS = 768
 SITE_SHIFT = 32
-"""A span's head: type (8 bits), kind (3), status (2), text follows (1), parent is in another process
-(1), site (from bit 32).
-A text's head: type (8 bits), length of this part (8), number of this part (16), number of parts (from
-bit 32)."""
+"""A head: type (8 bits), kind (3), status (2), parent is in another process (bit 14), slots that follow and
+belong to it (16, never more than MOST_SLOTS), site (from bit 32)."""
+
+ATTRIBUTES, STATUS, MESSAGE, EVENTS, LINKS, NAME = "a", "s", "m", "e", "l", "n"
+"""Keys of what was added: attributes by name; status (in the head when it is written) and its message;
+events as (name, monotonic ns, attributes); links as (trace id, span id, attributes); the name, where it is
+not the site's."""
 
 INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = 1, 2, 3, 4, 5
 """Span kinds, numbered as in OTLP (opentelemetry-proto trace.proto, SpanKind)."""

@@ -10,7 +10,6 @@ import time
 from contextvars import ContextVar
 from itertools import count
 
-from .encode import dumps
 from .layout import KIND_SHIFT, SITE_SHIFT, TYPE_SPAN
 from .spool import DEFAULT_LIMIT, Spool
 
@@ -77,7 +76,7 @@ class Recorder:
             if self.spool is None:
                 return TYPE_SPAN | kind << KIND_SHIFT
             described = {"name": name, "kind": kind, "function": function, "file": file, "line": line}
-            number = self.spool.add_site(dumps(described))
+            number = self.spool.add_site(described)
             found = self._names[key] = TYPE_SPAN | kind << KIND_SHIFT | number << SITE_SHIFT
         return found
 

@@ -5,9 +5,20 @@ from __future__ import annotations
 import sys
 import time
 
-from .encode import cut, dumps
+from .encode import pack, plain
 from .failures import added_to, failed
-from .layout import HAS_TEXT, INTERNAL, OK, REMOTE_PARENT, STATUS_SHIFT, UNSET
+from .layout import (
+    ATTRIBUTES,
+    EVENTS,
+    INTERNAL,
+    LINKS,
+    MESSAGE,
+    NAME,
+    OK,
+    REMOTE_PARENT,
+    STATUS,
+    STATUS_SHIFT,
+)
 from .recorder import CURRENT, MOST_NAMES, RECORDER, parent_cell
 
 TYPE_CHECKING = False
@@ -21,6 +32,11 @@ if TYPE_CHECKING:
 
 _now = time.perf_counter_ns
 _frame = sys._getframe
+_new = object.__new__
+_get = CURRENT.get
+_set = CURRENT.set
+_reset = CURRENT.reset
+_recorder = RECORDER
 
 
 class Span:
@@ -28,14 +44,12 @@ class Span:
 
     __slots__ = ("_baggage", "_cell", "_head", "_parent", "_start", "_token", "recording")
 
-    def __init__(self, cell: Cell, head: int = 0, parent: int = 0, start: int = 0) -> None:
+    def __init__(self, cell: Cell, recording: bool = False) -> None:
         self._cell = cell
-        self._head = head
-        self._parent = parent
-        self._start = start
+        self._head = self._parent = self._start = 0
         self._token: Any = None
         self._baggage: Any = None
-        self.recording = RECORDER.spool is not None and cell[1] != 0
+        self.recording = recording
 
     @property
     def trace_id(self) -> str:
@@ -57,7 +71,7 @@ class Span:
     def set_attribute(self, key: str, value: object) -> None:
         """Texts, numbers, booleans and lists of them are kept as they are, anything else as its `str`."""
         if self.recording:
-            added_to(self._cell).setdefault("a", {})[key] = cut(value)
+            added_to(self._cell).setdefault(ATTRIBUTES, {})[key] = value
 
     def set_attributes(self, attributes: Mapping[str, object]) -> None:
         """Several at once."""
@@ -67,23 +81,23 @@ class Span:
     def add_event(self, name: str, attributes: Mapping[str, object] | None = None) -> None:
         """Something that happened now."""
         if self.recording:
-            clean = {key: cut(value) for key, value in (attributes or {}).items()}
-            added_to(self._cell).setdefault("e", []).append([name, _now(), clean])
+            event = [plain(name), _now(), plain(dict(attributes or {}))]
+            added_to(self._cell).setdefault(EVENTS, []).append(event)
 
     def add_link(self, context: SpanContext, attributes: Mapping[str, object] | None = None) -> None:
         """Another span that has to do with this one without being its parent."""
         if self.recording and context:
-            link = [context.trace_id.hex(), f"{context.span_id:016x}", dict(attributes or {})]
-            added_to(self._cell).setdefault("l", []).append(link)
+            link = [context.trace_id.hex(), f"{context.span_id:016x}", plain(dict(attributes or {}))]
+            added_to(self._cell).setdefault(LINKS, []).append(link)
 
     def set_status(self, status: int, message: str = "") -> None:
         """`ERROR` (with a reason), `OK` (final) or `UNSET`."""
         if self.recording:
             added = added_to(self._cell)
-            if added.get("s") != OK:
-                added["s"] = status
+            if added.get(STATUS) != OK:
+                added[STATUS] = status
                 if message:
-                    added["m"] = cut(message)
+                    added[MESSAGE] = plain(message)
 
     def record_exception(self, error: BaseException) -> None:
         """An `exception` event with type, message and stack (OpenTelemetry's names); the status becomes
@@ -95,7 +109,7 @@ class Span:
     def rename(self, name: str) -> None:
         """A better name, known only now (a route that matched)."""
         if self.recording:
-            added_to(self._cell)["n"] = name
+            added_to(self._cell)[NAME] = plain(name)
 
     def begin(self) -> Span:
         """Start now without becoming the current span: for work that begins and ends in different
@@ -111,7 +125,7 @@ class Span:
             store(self._cell, self._head, self._parent, self._start, _now())
 
     def __enter__(self) -> Span:
-        self._token = CURRENT.set(self._cell)
+        self._token = _set(self._cell)
         if self._baggage is not None:
             from .propagation import enter_baggage
 
@@ -119,9 +133,14 @@ class Span:
         self._start = _now()
         return self
 
+    def _entering(self, parent: SpanContext) -> None:
+        if parent.remote:
+            self._head |= REMOTE_PARENT
+        self._baggage = parent.baggage or None
+
     def pause(self) -> None:
         """No longer be the current span, without ending."""
-        CURRENT.reset(self._token)
+        _reset(self._token)
         if self._baggage is not None:
             from .propagation import leave_baggage
 
@@ -131,11 +150,14 @@ class Span:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         end = _now()
-        self.pause()
+        if self._baggage is None:
+            _reset(self._token)
+        else:
+            self.pause()
         if self.recording:
+            self.recording = False
             if error is not None:
                 failed(self._cell, error)
-            self.recording = False
             store(self._cell, self._head, self._parent, self._start, end)
 
 
@@ -153,32 +175,35 @@ def span(
     Child of the active span, unless `parent` says otherwise: what `extract` found (an empty one begins a new
     trace and its baggage holds inside), or another span's `context`.
     """
-    if RECORDER.spool is None:
+    if _recorder.spool is None:
         return _quiet(parent)
-    added: dict[str, Any] | None = None
-    if attributes or more:
-        # One loop, not two merged dicts: this is the hot path of spans with attributes.
-        if attributes:
-            more.update(attributes)
-        for key, value in more.items():
-            if value.__class__ is str and len(value) > 256:
-                more[key] = cut(value)
-        added = {"a": more}
-    above = parent_cell() if parent is None else parent.as_cell()
+    if attributes:
+        more.update(attributes)
     frame = _frame(1)
-    spot = id(frame.f_code), frame.f_lasti, name, kind
-    head, _ = RECORDER.places.get(spot) or _new_place(frame, name, kind)
-    if not head:
-        head = RECORDER.site("(many names)", kind, "", "", 0)
-        added = {"n": name} if added is None else {**added, "n": name}
-    if parent is not None and parent.remote:
-        head |= REMOTE_PARENT
-    made = Span([above[0], RECORDER.ids(), added, above[3]], head, above[1])
+    place = _recorder.places.get((id(frame.f_code), frame.f_lasti, name, kind)) or _new_place(
+        frame, name, kind
+    )
+    above = (_get() or parent_cell()) if parent is None else parent.as_cell()
+    # Without __init__, whose call would be a tenth of the whole price.
+    made: Span = _new(Span)
+    made._cell = [above[0], _recorder.ids(), {ATTRIBUTES: more} if more else None, above[3]]
+    made._head = place[0]
+    made._parent = above[1]
+    made._baggage = None
+    made.recording = True
+    if links or not place[0]:
+        _unusual(made, name, kind, links)
     if parent is not None:
-        made._baggage = parent.baggage or None
+        made._entering(parent)
+    return made
+
+
+def _unusual(made: Span, name: str, kind: int, links: Iterable[SpanContext]) -> None:
+    if not made._head:
+        made._head = RECORDER.site("(many names)", kind, "", "", 0)
+        made.rename(name)
     for link in links:
         made.add_link(link)
-    return made
 
 
 def _new_place(frame: Any, name: str, kind: int) -> tuple[int, Any]:
@@ -201,24 +226,26 @@ def _quiet(parent: SpanContext | None) -> Span:
     made = Span([above[0], above[1], None, above[3]])
     if parent is not None:
         made._baggage = parent.baggage or None
-    made.recording = False
     return made
 
 
 def current() -> Span:
     """The active span; where there is none, one on which every call is harmless."""
     cell = CURRENT.get()
-    return Span(cell if cell is not None else [bytes(16), 0, None, ""])
+    if cell is None:
+        return Span([bytes(16), 0, None, ""])
+    return Span(cell, RECORDER.spool is not None and cell[1] != 0)
 
 
 def store(cell: Cell, head: int, parent: int, start: int, end: int) -> None:
     """Write an ended span, with what was added to it."""
-    spool = RECORDER.spool
+    spool = _recorder.spool
     if spool is None:
         return
     added = cell[2]
-    if added is not None:
-        head |= added.pop("s", UNSET) << STATUS_SHIFT
-        if added and spool.write_text(cell[1], dumps(added).encode("ascii", "replace")):
-            head |= HAS_TEXT
-    spool.write(head, cell[0], cell[1], parent, start, end)
+    if added is None:
+        spool.write(head, cell[0], cell[1], parent, start, end)
+        return
+    if STATUS in added:
+        head |= added.pop(STATUS) << STATUS_SHIFT
+    spool.write_with(pack(added), (head, cell[0], cell[1], parent, start, end))

@@ -12,7 +12,7 @@ import struct
 import sys
 import time
 from _thread import RLock
-from itertools import count
+from itertools import count, islice
 
 from .layout import (
     CLOSED,
@@ -23,46 +23,51 @@ from .layout import (
     MAGIC,
     PAGE,
     SLOT,
+    SLOTS_SHIFT,
     SPAN,
-    TEXT,
-    TEXT_PART,
+    TYPE_FILL,
     TYPE_SPAN,
-    TYPE_TEXT,
     VERSION,
 )
+from .lines import line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    Ring = tuple[Any, Callable[[], int]]
+    Ring = tuple[Any, Callable[[], int], count[int]]
 
 FIRST_SIZE = 64 << 10
 LARGEST_SIZE = 4 << 20
 DEFAULT_LIMIT = 64 << 20
 RETRY_NS = 1_000_000_000
 
-_pack_span = SPAN.pack_into
-_pack_text = TEXT.pack_into
+_pack = SPAN.pack_into
+_NO_TRACE = bytes(16)
+
+
+def _ring(buffer: Any) -> Ring:
+    indices = count(FIRST_INDEX)
+    return buffer, indices.__next__, indices
 
 
 def full_ring() -> Ring:
     """A ring with no room: the first span that ends finds out and has a segment opened."""
-    return bytearray(0), count(FIRST_INDEX).__next__
+    return _ring(memoryview(bytearray(0)))
 
 
 class Spool:
-    """The writing end. `ring` is read on every span's hot path: (buffer, next free index).
+    """The writing end. `ring` is read on every span's hot path: (buffer, next free index, its counter).
 
-    Indices are handed out by an `itertools.count`, which is atomic under the GIL: threads need no lock
-    until a
-    segment is full, and that shows itself as a `struct.error` of the write behind its end.
+    Indices are handed out by an `itertools.count`, which is atomic under the GIL, as is an `islice` that
+    takes several in a row: threads need no lock until a segment is full, and that shows itself as an error of
+    the write behind its end.
     """
 
     __slots__ = (
-        "_before", "_dropped", "_folder", "_identity", "_limit", "_lock", "_meta", "_number", "_opening",
-        "_resource", "_retry_at", "_segments", "_sites", "ring",
+        "_before", "_dropped", "_folder", "_identity", "_limit", "_lock", "_meta", "_mixed", "_number",
+        "_opening", "_resource", "_retry_at", "_segments", "_sites", "ring",
     )  # fmt: skip
 
     def __init__(self, folder: str, resource: dict[str, Any], limit: int = DEFAULT_LIMIT) -> None:
@@ -83,6 +88,7 @@ class Spool:
         self._segments: list[tuple[str, int]] = []
         self._opening = False
         self._retry_at = 0
+        self._mixed = False
         self.ring = full_ring()
 
     def leave_to_parent(self) -> None:
@@ -91,12 +97,13 @@ class Spool:
             os.close(self._meta)
         self.restart()
 
-    def add_site(self, line: str) -> int:
-        """Describe a site (one JSON object) and get its number, valid in this process and its children."""
+    def add_site(self, site: dict[str, Any]) -> int:
+        """Describe a site and get its number, valid in this process and its children."""
+        described = line(site)
         with self._lock:
-            self._sites.append(line)
+            self._sites.append(described)
             if self._meta >= 0:
-                self._describe([line])
+                self._describe([described])
             return len(self._sites) - 1
 
     def write(self, head: int, trace: bytes, span: int, parent: int, start: int, end: int) -> None:
@@ -105,39 +112,44 @@ class Spool:
             ring = self.ring
             index = ring[1]()
             try:
-                _pack_span(ring[0], index * SLOT, head, trace, span, parent, start, end, index)
+                _pack(ring[0], index * SLOT, head, trace, span, parent, start, end, index)
                 return
             except struct.error:
                 if not self.make_room(ring):
                     return
 
-    def write_text(self, span: int, text: bytes) -> bool:
-        """Store what belongs to the span `span`, which is written next. False: there was no room."""
-        parts = -(-len(text) // TEXT_PART)
-        part = 0
-        while part < parts:
-            piece = text[part * TEXT_PART : (part + 1) * TEXT_PART]
-            head = TYPE_TEXT | len(piece) << 8 | part << 16 | parts << 32
+    def write_with(self, data: bytes, span: tuple[int, bytes, int, int, int, int]) -> None:
+        """Store one ended span (as the arguments of `write`) and the bytes that belong to it."""
+        slots = len(data) + SLOT - 1 >> 6
+        while True:
             ring = self.ring
-            index = ring[1]()
+            self._mixed = True  # before it is, so that whoever counts the segment knows
+            last = next(islice(ring[2], slots, None))
+            index = last - slots
+            at = index * SLOT
             try:
-                _pack_text(ring[0], index * SLOT, head, span, piece, index)
-            except struct.error:
-                if not self.make_room(ring, 0):
-                    return False
-                continue
-            part += 1
-        return True
+                ring[0][at + SLOT : at + SLOT + len(data)] = data
+                _pack(ring[0], at, span[0] | slots << SLOTS_SHIFT, *span[1:], index)
+                return
+            except (IndexError, ValueError, struct.error):
+                self._fill(ring[0], index, last)
+                if not self.make_room(ring):
+                    return
 
-    def make_room(self, ring: Ring, spans: int = 1) -> bool:
-        """Open the next segment unless another thread did. False: impossible now, and `spans` counted as
+    def _fill(self, buffer: Any, index: int, last: int) -> None:
+        # Slots taken at the very end, where not all of them exist: whoever reads has to step over them.
+        for one in range(index, min(last + 1, len(buffer) // SLOT)):
+            _pack(buffer, one * SLOT, TYPE_FILL, _NO_TRACE, 0, 0, 0, 0, one)
+
+    def make_room(self, ring: Ring) -> bool:
+        """Open the next segment unless another thread did. False: impossible now, and the span counted as
         dropped.
         """
         with self._lock:
             if self.ring is not ring:
                 return True
             if self._opening:  # a finalizer or signal handler ended a span while this very thread is below
-                self._drop(1, spans)
+                self._drop(1)
                 return False
             now = time.perf_counter_ns()
             self._opening = True
@@ -152,7 +164,7 @@ class Spool:
                 self._retry_at = now + RETRY_NS
             finally:
                 self._opening = False
-            self._drop(0, spans)
+            self._drop(0)
             return False
 
     def close(self) -> None:
@@ -169,8 +181,8 @@ class Spool:
             self.ring = full_ring()
             self._retry_at = 1 << 63
 
-    def _drop(self, cause: int, spans: int) -> None:
-        self._dropped[cause] += spans
+    def _drop(self, cause: int) -> None:
+        self._dropped[cause] += 1
         buffer = self.ring[0]
         if len(buffer):
             offset = (DROPPED_UNWRITABLE, DROPPED_REENTERED)[cause]
@@ -182,11 +194,11 @@ class Spool:
         if not len(buffer):
             return
         for _ in range(100):
-            types = bytes(buffer[PAGE::SLOT])
-            if types.count(0) == 0:
+            spans, complete = _counted(buffer, self._mixed)
+            if complete:
                 break
             time.sleep(0.0001)
-        self._segments[-1] = (self._segments[-1][0], types.count(TYPE_SPAN))
+        self._segments[-1] = (self._segments[-1][0], spans)
 
     def _open(self) -> None:
         if self._meta < 0:
@@ -213,8 +225,8 @@ class Spool:
         os.rename(fresh, path)
         self._number, self._before, self._retry_at = number, before, 0
         self._segments.append((path, 0))
-        # The last index has to fail, not to fit: the buffer ends with the last slot, and index runs on.
-        self.ring = buffer, count(FIRST_INDEX).__next__
+        self._mixed = False
+        self.ring = _ring(buffer)
         self._hold_bound(size)
 
     def _hold_bound(self, newest: int) -> None:
@@ -239,13 +251,26 @@ class Spool:
         path = os.path.join(self._folder, f"{self._identity}.meta")
         self._meta = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         fcntl.flock(self._meta, fcntl.LOCK_SH)
-        from .encode import dumps
-
-        self._describe([dumps({"version": VERSION, "pid": os.getpid(), **self._resource}), *self._sites])
+        self._describe([line({"version": VERSION, "pid": os.getpid(), **self._resource}), *self._sites])
 
     def _describe(self, lines: list[str]) -> None:
-        data = "".join(line + "\n" for line in lines).encode()
+        data = "".join(lines).encode()
         try:
             os.write(self._meta, data)
         except OSError as error:
             sys.stderr.write(f"devbox trace: cannot describe spans in {self._folder}: {error}\n")
+
+
+def _counted(buffer: Any, mixed: bool) -> tuple[int, bool]:
+    """The spans of a full segment, and whether all of its slots are finished."""
+    if not mixed:
+        types = bytes(buffer[PAGE::SLOT])
+        return types.count(TYPE_SPAN), types.count(0) == 0
+    spans, index, end = 0, FIRST_INDEX, len(buffer) // SLOT
+    while index < end:
+        head, _, _, _, _, _, written = SPAN.unpack_from(buffer, index * SLOT)
+        if written != index:
+            return spans, False
+        spans += head & 0xFF == TYPE_SPAN
+        index += 1 + (head >> SLOTS_SHIFT & 0xFFFF)
+    return spans, True

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from devbox.tracer import layout
 from devbox.traces.model import KINDS, STATUSES, Operation, Span, SpanEvent
+from devbox.traces.packed import unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,12 @@ def parse_head(data: bytes) -> SegmentHead | None:
 
 
 class Decoder:
-    """Decodes the segments of one process. `pending` are texts whose span has not come yet, by span id."""
+    """Decodes the segments of one process."""
 
-    def __init__(self, identity: str, service: str, pending: dict[int, bytes] | None = None) -> None:
+    def __init__(self, identity: str, service: str) -> None:
         self.identity = identity
         self.service = service
         self.sites: list[Operation] = []
-        self.pending: dict[int, bytes] = pending or {}
 
     def add_site(self, line: Mapping[str, Any]) -> None:
         """The next line of the meta file."""
@@ -75,37 +74,39 @@ class Decoder:
         `final` nobody will: such slots are counted as torn and stepped over.
         """
         found = Decoded(offset)
-        usable = len(data) // layout.SLOT * layout.SLOT
-        index = offset // layout.SLOT
+        slots = len(data) // layout.SLOT
+        first = offset // layout.SLOT
         shift = head.wall - head.monotonic
-        for record in layout.SPAN.iter_unpack(data[:usable]):
-            if record[6] != index:
+        at = 0
+        while at < slots:
+            record = layout.SPAN.unpack_from(data, at * layout.SLOT)
+            after = at + 1 + (record[0] >> layout.SLOTS_SHIFT & 0xFFFF)
+            if record[6] != first + at or after > slots:
                 if not final:
                     break
-                found.torn += record[0] & 0xFF != layout.TYPE_TEXT
-            elif record[0] & 0xFF == layout.TYPE_SPAN:
-                found.spans.append(self._span(record, shift))
-            elif record[0] & 0xFF == layout.TYPE_TEXT:
-                at = (index * layout.SLOT) - offset
-                self._text(layout.TEXT.unpack_from(data, at))
-            index += 1
-        found.offset = index * layout.SLOT
+                at = _next_finished(data, at + 1, first)
+                found.torn += 1
+                continue
+            if record[0] & 0xFF == layout.TYPE_SPAN:
+                text = data[(at + 1) * layout.SLOT : after * layout.SLOT]
+                found.spans.append(self._span(record, text, shift))
+            at = after
+        found.offset = (first + at) * layout.SLOT
         return found
 
-    def _text(self, record: tuple[int, int, bytes, int]) -> None:
-        head, span, piece, _ = record
-        part = head >> 16 & 0xFFFF
-        so_far = self.pending.pop(span, b"") if part else b""
-        self.pending[span] = so_far + piece[: head >> 8 & 0xFF]
-
-    def _span(self, record: tuple[Any, ...], shift: int) -> Span:
+    def _span(self, record: tuple[Any, ...], text: bytes, shift: int) -> Span:
         head, trace, span, parent, start, end, _ = record
-        added = self._added(span) if head & layout.HAS_TEXT else {}
+        added = _added(text) if text else _NOTHING
         site = head >> layout.SITE_SHIFT
         operation = self.sites[site] if site < len(self.sites) else Operation(self.service, "(unknown)")
-        if "n" in added:
+        if layout.NAME in added:
             operation = Operation(
-                self.service, added["n"], operation.kind, operation.function, operation.file, operation.line
+                self.service,
+                str(added[layout.NAME]),
+                operation.kind,
+                operation.function,
+                operation.file,
+                operation.line,
             )
         return Span(
             trace.hex(),
@@ -115,16 +116,39 @@ class Decoder:
             start + shift,
             max(start, end) + shift,
             STATUSES[head >> layout.STATUS_SHIFT & 3 if (head >> layout.STATUS_SHIFT & 3) < 3 else 0],
-            added.get("m", ""),
-            added.get("a", {}),
-            [SpanEvent(name, at + shift, about) for name, at, about in added.get("e", ())],
-            [(one[0], one[1]) for one in added.get("l", ())],
+            str(added.get(layout.MESSAGE, "")),
+            dict(added.get(layout.ATTRIBUTES, ())),
+            [SpanEvent(name, at + shift, about) for name, at, about in added.get(layout.EVENTS, ())],
+            [(one[0], one[1]) for one in added.get(layout.LINKS, ())],
             self.identity,
         )
 
-    def _added(self, span: int) -> dict[str, Any]:
-        try:
-            found = json.loads(self.pending.pop(span, b"{}"))
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+def _added(text: bytes) -> dict[str, Any]:
+    """What was added to a span; whatever has another shape than the recorder's is said in its place."""
+    try:
+        found = unpack(text)
+        for event in found.get(layout.EVENTS, ()):
+            name, at, about = event
+            if not (type(name) is str and type(at) is int and type(about) is dict):
+                raise ValueError("an event of another shape")
+        for link in found.get(layout.LINKS, ()):
+            if [type(one) for one in link] != [str, str, dict]:
+                raise ValueError("a link of another shape")
+        if type(found.get(layout.ATTRIBUTES, {})) is not dict:
+            raise ValueError("attributes of another shape")
+    except (ValueError, TypeError) as why:
+        return {layout.ATTRIBUTES: {"devbox.unreadable": str(why)}}
+    return found
+
+
+def _next_finished(data: bytes, at: int, first: int) -> int:
+    """The next slot that was finished: what a killed thread left before it is one span at most."""
+    while at < len(data) // layout.SLOT:
+        if layout.SPAN.unpack_from(data, at * layout.SLOT)[6] == first + at:
+            return at
+        at += 1
+    return at

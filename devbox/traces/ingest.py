@@ -79,8 +79,7 @@ class _Reader:
         self._live = meta is not None and meta.live
         self._meta_name = meta.name if meta is not None else ""
         self.process = Process(self.process.identity, str(resource.get("service", "")), resource)
-        pending = {int(key): bytes.fromhex(value) for key, value in self._last.pending.items()}
-        self._decoder = Decoder(self.process.identity, self.process.service, pending)
+        self._decoder = Decoder(self.process.identity, self.process.service)
         for site in sites:
             self._decoder.add_site(site)
         return True
@@ -124,5 +123,4 @@ class _Reader:
 
     def progress(self) -> Progress:
         """Where this process's reading stands now."""
-        pending = {str(key): value.hex() for key, value in self._decoder.pending.items()}
-        return Progress(self.process.identity, self._offsets, self._text, pending, self._seen, self._account)
+        return Progress(self.process.identity, self._offsets, self._text, self._seen, self._account)

@@ -32,7 +32,6 @@ class Progress:
     identity: str
     offsets: Mapping[str, int] = field(default_factory=dict)
     meta: str = ""
-    pending: Mapping[str, str] = field(default_factory=dict)
     seen: int = 0
     account: Account = field(default_factory=Account)
 
@@ -108,7 +107,6 @@ class Store:
             {
                 "offsets": dict(progress.offsets),
                 "meta": progress.meta,
-                "pending": dict(progress.pending),
                 "seen": progress.seen,
             }
         )
