@@ -21,9 +21,14 @@ def check(job: Job, upload: bool) -> None:
     from devbox.ports.check import Verdict
     from devbox.pycharm import checks
 
-    then, now = job.ask_again(), job.asked()
-    facts = job.facts(now.or_else(then), upload or checks.uploads(job.root))
-    findings = [*checks.remembered(now, then), *checks.files_named(facts), *stale(job, facts)]
+    then, asked = job.ask_again(), job.asked()
+    facts = job.facts(asked.answer.or_else(then), upload or checks.uploads(job.root))
+    findings = [
+        *checks.reached(asked, facts),
+        *checks.remembered(asked.answer, then, facts),
+        *checks.files_named(facts),
+        *stale(job, facts),
+    ]
     for name, finding in findings:
         job.console.finding(name, finding)
     for note in job.data["notes"]:

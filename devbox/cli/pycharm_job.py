@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from devbox.cli.asking import Terminal
 from devbox.cli.console import Console
-from devbox.cli.pycharm_world import here, remote_answer
+from devbox.cli.pycharm_world import ask_remote, here
 
 if TYPE_CHECKING:
     from devbox.config.model import Config
-    from devbox.pycharm.facts import Answer
+    from devbox.pycharm.facts import Answer, Asked
     from devbox.pycharm.ides import Ide
     from devbox.pycharm.memory import Memory
     from devbox.pycharm.model import Facts
@@ -110,19 +110,26 @@ class Job:
             self.data["notes"].append(text)
 
     def ask(self) -> Answer:
-        """What the remote side says; where it says nothing, what it said last time."""
-        from devbox.pycharm.facts import Answer
+        """What the remote side says; where it says nothing, what it said last time.
 
-        answer = self.asked().or_else(Answer.from_data(self.memory.facts))
+        A host key that is not the known one is never passed over: `HostKeyError`.
+        """
+        from devbox.pycharm.facts import HOST_KEY, Answer
+
+        asked = self.asked()
+        for link, error in asked.troubles.items():
+            if link == HOST_KEY:
+                raise error
+            self.note(f"the {link} was not asked: {error}")
+        answer = asked.answer.or_else(Answer.from_data(self.memory.facts))
         self.memory.facts = answer.to_data()
         return answer
 
-    def asked(self) -> Answer:
+    def asked(self) -> Asked:
         """What the remote side says now."""
         from devbox.pycharm.facts import image_of, look
 
-        image = image_of(self.config, look(self.config))
-        return remote_answer(self.config, image, Terminal(self.console), self.note)
+        return ask_remote(self.config, image_of(self.config, look(self.config)), Terminal(self.console))
 
     def facts(self, answer: Answer, upload: bool) -> Facts:
         """Everything the files say; what is missing is noted."""

@@ -8,43 +8,51 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devbox.errors import DevboxError, HostKeyError
+from devbox.errors import DaemonError, DevboxError, HostKeyError
 
 if TYPE_CHECKING:
+    from devbox import wiring
     from devbox.config.model import Config
     from devbox.ports.ask import Ask
     from devbox.pycharm.assemble import Here
-    from devbox.pycharm.facts import Answer
+    from devbox.pycharm.facts import Answer, Asked
 
 Note = Callable[[str], None]
 HELPER = "busybox:latest"
 
 
-def remote_answer(config: Config, image: str, ask: Ask, note: Note) -> Answer:
-    """What host and image say; what does not answer is noted with the reason.
-
-    A host key that is not the known one is never passed over: `HostKeyError`.
-    """
+def ask_remote(config: Config, image: str, ask: Ask) -> Asked:
+    """What host and image say now, and which link of the chain did not answer, with the reason."""
     from devbox import wiring
     from devbox.config.model import Interpreter
-    from devbox.pycharm.facts import Answer, ask_host, ask_image
+    from devbox.pycharm.facts import HOST, HOST_KEY, Asked, ask_host
 
     try:
         with wiring.open_host(config, ask) as host:
-            answer = ask_host(host)
+            answer = ask_host(host, [one.remote for one in config.sync])
             if config.pycharm.interpreter is Interpreter.SSH:
-                return answer
-            try:
-                with wiring.open_daemon(config, host) as daemon:
-                    return replace(answer, container_python=ask_image(daemon, image))
-            except DevboxError as error:
-                note(f"the image was not asked: {error}")
-                return answer
-    except HostKeyError:
-        raise
+                return Asked(answer)
+            return _ask_daemon(config, host, image, answer)
+    except HostKeyError as error:
+        return Asked(troubles={HOST_KEY: error})
     except DevboxError as error:
-        note(f"the host was not asked: {error}")
-        return Answer()
+        return Asked(troubles={HOST: error})
+
+
+def _ask_daemon(config: Config, host: wiring.Connection, image: str, answer: Answer) -> Asked:
+    from devbox import wiring
+    from devbox.pycharm.facts import DOCKER, IMAGE, Asked, ask_image
+
+    link = DOCKER
+    try:
+        with wiring.open_daemon(config, host) as daemon:
+            there = daemon.image(image)
+            link = IMAGE
+            if there is None:
+                raise DaemonError(f"there is no image {image} yet", next_steps=["devbox build"])
+            return Asked(replace(answer, container_python=ask_image(daemon, image)))
+    except DevboxError as error:
+        return Asked(answer, {link: error})
 
 
 def pull_helper(config: Config, note: Note) -> None:

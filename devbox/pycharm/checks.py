@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from devbox.config.model import Interpreter
 from devbox.ports.check import Check, Finding, Stage, Verdict
-from devbox.pycharm.facts import Answer
-from devbox.pycharm.model import Facts
+from devbox.pycharm.facts import DOCKER, HOST, HOST_KEY, IMAGE, Answer, Asked
+from devbox.pycharm.model import Facts, Folder
 from devbox.pycharm.store import Change, read
 from devbox.pycharm.xml import Malformed, parse
 
@@ -47,7 +48,36 @@ def up_to_date(written: bool, findings: Callable[[], Iterable[tuple[str, Finding
     return Check("PyCharm's files", Stage.IDE, probe)
 
 
-def remembered(now: Answer, then: Answer) -> Iterator[tuple[str, Finding]]:
+def reached(asked: Asked, facts: Facts) -> Iterator[tuple[str, Finding]]:
+    """The links that the settings rest on, as they are now: host key, Docker, image, remote folders."""
+    if silent := asked.troubles.get(HOST):
+        yield HOST, Finding(Verdict.WARNING, f"was not asked: {silent}", "devbox doctor")
+        return
+    known = f"{facts.ssh.label} shows the known one"
+    for link, evidence in {HOST_KEY: known, DOCKER: _daemon(facts), IMAGE: facts.tagged}.items():
+        if facts.interpreter is Interpreter.SSH and link in (DOCKER, IMAGE):
+            continue
+        if trouble := asked.troubles.get(link):
+            fix = trouble.next_steps[0] if trouble.next_steps else "devbox doctor"
+            yield link, Finding(Verdict.FAILED, str(trouble), fix)
+            return
+        yield link, Finding(Verdict.OK, evidence)
+        if link == HOST_KEY:
+            yield from (_mapping(folder, asked.answer) for folder in facts.folders)
+
+
+def _daemon(facts: Facts) -> str:
+    return "through SSH" if facts.over_ssh else f"{facts.api_url} lets these certificates in"
+
+
+def _mapping(folder: Folder, answer: Answer) -> tuple[str, Finding]:
+    name = f"mapping {folder.local or '.'}"
+    if folder.remote in answer.absent:
+        return name, Finding(Verdict.FAILED, f"{folder.remote} is not on the host", "devbox sync")
+    return name, Finding(Verdict.OK, f"{folder.remote} is there")
+
+
+def remembered(now: Answer, then: Answer, facts: Facts) -> Iterator[tuple[str, Finding]]:
     """Whether what the remote side says is still what the files were made from."""
     pairs = {
         "remote home": (now.home, then.home),
@@ -55,6 +85,8 @@ def remembered(now: Answer, then: Answer) -> Iterator[tuple[str, Finding]]:
         "host interpreter": (now.host_python, then.host_python),
     }
     for name, (current, before) in pairs.items():
+        if name == "image interpreter" and facts.interpreter is Interpreter.SSH:
+            continue
         if not current:
             yield name, Finding(Verdict.WARNING, _SILENT, "devbox doctor")
         elif before and current != before:

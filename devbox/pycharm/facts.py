@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from devbox.config.load import compose_services
@@ -25,7 +26,6 @@ _HOST_SCRIPT = f"""\
 printf 'home %s\\n' "$HOME"
 printf 'owner %s:%s\\n' "$(id -u)" "$(id -g)"
 command -v python3 >/dev/null && python3 -c "{_WHO}"
-exit 0
 """
 
 
@@ -37,6 +37,8 @@ class Answer:
     owner: str = ""
     host_python: Python | None = None
     container_python: Python | None = None
+    absent: tuple[str, ...] = ()
+    """Those of the remote folders asked about that are not there; never remembered."""
 
     def or_else(self, then: Answer) -> Answer:
         """This answer, with what was known before where it is silent."""
@@ -45,6 +47,7 @@ class Answer:
             self.owner or then.owner,
             self.host_python or then.host_python,
             self.container_python or then.container_python,
+            self.absent,
         )
 
     def to_data(self) -> dict[str, Any]:
@@ -58,11 +61,10 @@ class Answer:
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Answer:
         """The answer that was remembered; `{}` is none."""
-        pythons = {
-            name: Python(*data[name]) if data.get(name) else None
-            for name in ("host_python", "container_python")
-        }
-        return cls(data.get("home", ""), data.get("owner", ""), **pythons)
+        host, image = (
+            Python(*data[name]) if data.get(name) else None for name in ("host_python", "container_python")
+        )
+        return cls(data.get("home", ""), data.get("owner", ""), host, image)
 
 
 def _pair(python: Python | None) -> list[str] | None:
@@ -75,16 +77,39 @@ class Images(Protocol):
     def run_once(self, image: str, command: Sequence[str]) -> str: ...
 
 
-def ask_host(host: Host) -> Answer:
-    """Home, owner and python3 of the SSH user, in one round trip."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the remote side says now, and what kept a part of it from answering."""
+
+    answer: Answer = Answer()
+    troubles: Mapping[str, DevboxError] = field(default_factory=dict)
+    """By link of the chain: `HOST_KEY`, `HOST`, `DOCKER` or `IMAGE`; what comes after it was not asked."""
+
+
+HOST_KEY, HOST, DOCKER, IMAGE = "ssh host key", "host", "Docker connection", "image"
+
+
+def ask_host(host: Host, remotes: Sequence[str] = ()) -> Answer:
+    """Home, owner and python3 of the SSH user, and which of these folders lack, in one round trip."""
     said: dict[str, str] = {}
-    for step in host.run(Script(_HOST_SCRIPT)):
-        if not isinstance(step, Finished):
-            key, _, value = step.text.partition(" ")
-            said[key] = value
+    absent = []
+    for step in host.run(Script(_HOST_SCRIPT + "".join(_absent(one) for one in remotes) + "exit 0\n")):
+        if isinstance(step, Finished):
+            continue
+        key, _, value = step.text.partition(" ")
+        said[key] = value
+        absent += [value] if key == "absent" else []
     if not said.get("home", "").startswith("/"):
         raise DevboxError("did not say where its user's home is", where=str(host.address))
-    return Answer(said["home"], said.get("owner", ""), _python(f"python {said.get('python', '')}"))
+    python = _python(f"python {said.get('python', '')}")
+    return Answer(said["home"], said.get("owner", ""), python, absent=tuple(absent))
+
+
+def _absent(remote: str) -> str:
+    """A line of shell that says when the folder is not there."""
+    plain = str(PurePosixPath(remote))
+    path = f'"$HOME"/{shlex.quote(plain[2:])}' if plain.startswith("~/") else shlex.quote(plain)
+    return f"[ -d {path} ] || printf 'absent %s\\n' {path}\n"
 
 
 def ask_image(images: Images, image: str) -> Python:
