@@ -66,9 +66,11 @@ def _settled(room: Room, wish: Wish) -> Facts:
     """The facts, after what an earlier run of ours left unproved was taken back."""
     found = read(room, wish.roots, wish.endpoint)
     if found.pending is not None and found.pending.owner == wish.owner and found.as_root:
-        room.emit(Event("init.settling", "an earlier run did not end: its changes are taken back first"))
+        room.emit(Event("init.settling", "an earlier run did not end: that is settled first"))
         apply.settle(room.host, found.pending.id, room.emit)
         found = read(room, wish.roots, wish.endpoint)
+        if found.last.get("result") == "committed":
+            room.emit(Event("init.last", "it had been proved: its changes stay", dict(found.last)))
     if CA in found.files:
         room.store.promote(found.files[CA].content)
     _report_last(room, found, wish)

@@ -2,101 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.host.desk import Desk, clean, sit_down
 from tests.rehearsal import hosts
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-_SNAPSHOT = (
-    "find /etc /lib/systemd /var/lib/devbox -xdev -type f ! -name '*-' ! -path '*/ld.so*' "
-    "! -path /var/lib/devbox/last -exec sha256sum {} + 2>/dev/null | sort -k2; "
-    "find /etc/docker /etc/systemd -type d | sort"
-)
-
-
-@dataclass(frozen=True)
-class Desk:
-    """A developer's desk: a project folder, folders for keys and contexts, an ssh config of its own."""
-
-    folder: Path
-    host: hosts.RehearsalHost
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "PYTHONPATH": str(REPOSITORY),
-            "XDG_CONFIG_HOME": str(self.folder / "config"),
-            "XDG_STATE_HOME": str(self.folder / "state"),
-            "DOCKER_CONFIG": str(self.folder / "docker"),
-            "DEVBOX_SSH_CONFIG": str(self.folder / "ssh_config"),
-        }
-
-    @property
-    def project(self) -> Path:
-        return self.folder / "shop"
-
-    @property
-    def keys(self) -> Path:
-        return self.folder / "config" / "devbox" / "hosts" / self.host.name
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """The real CLI, still running."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "devbox", *words],
-            env=self.environment,
-            cwd=self.project,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def devbox(self, *words: str, code: int = 0) -> str:
-        """The real CLI to its end; what it said on both streams."""
-        running = self.start(*words)
-        out, err = running.communicate(timeout=240)
-        assert running.returncode == code, f"devbox {' '.join(words)}: {running.returncode}\n{out}\n{err}"
-        return out + err
-
-    def init(self, *words: str, code: int = 0) -> str:
-        return self.devbox("init", self.host.name, "--yes", *words, code=code)
-
-    def docker(self, *words: str) -> str:
-        """The real Docker CLI with the context that devbox wrote."""
-        argv = ["docker", "--context", f"devbox-{self.host.name}", *words]
-        done = subprocess.run(argv, env=self.environment, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def main_pid(self) -> str:
-        return self.host.sh("systemctl show -p MainPID --value docker.service").strip()
-
-    def snapshot(self) -> str:
-        """Every file that devbox could have touched, by its sum."""
-        return self.host.sh(_SNAPSHOT, check=False)
-
-
-def _ssh_config(host: hosts.RehearsalHost, folder: Path) -> str:
-    """An ssh_config with this host only: others come and go while we look."""
-    known = folder / "known_hosts"
-    keys = host.sh("cat /etc/ssh/ssh_host_*_key.pub").splitlines()
-    known.write_text("".join(f"{host.address} {' '.join(key.split()[:2])}\n" for key in keys))
-    settings = {
-        "HostName": host.address,
-        "User": "dev",
-        "IdentityFile": hosts.key_file(),
-        "IdentitiesOnly": "yes",
-        "UserKnownHostsFile": known,
-    }
-    return f"Host {host.name}\n" + "".join(f"  {key} {value}\n" for key, value in settings.items())
 
 
 @pytest.fixture(scope="session")
@@ -111,10 +23,7 @@ def desk_at(tmp_path: Path) -> Callable[[hosts.RehearsalHost], Desk]:
     """Sets up a desk for a host."""
 
     def make(host: hosts.RehearsalHost) -> Desk:
-        desk = Desk(tmp_path, host)
-        desk.project.mkdir()
-        (tmp_path / "ssh_config").write_text(_ssh_config(host, tmp_path))
-        return desk
+        return sit_down(tmp_path, host)
 
     return make
 
@@ -125,19 +34,6 @@ def desk(desk_at: Callable[[hosts.RehearsalHost], Desk], init_host: hosts.Rehear
     made = desk_at(init_host)
     before = made.snapshot()
     yield made
-    _clean(init_host)
+    clean(init_host)
     after = made.snapshot()
     assert after == before, "the host is not as it was before the test"
-
-
-def _clean(host: hosts.RehearsalHost) -> None:
-    """Take away by hand whatever a test left, without any of devbox's own code."""
-    host.sh(
-        "systemctl disable -q --now devbox-rollback.timer 2>/dev/null;"
-        "rm -rf /etc/docker/devbox /etc/docker/daemon.json /etc/systemd/system/docker.service.d"
-        " /etc/systemd/system/devbox-rollback.* /var/lib/devbox /home/dev/devbox;"
-        "systemctl daemon-reload; systemctl reset-failed docker.service;"
-        # A dockerd with -H unix:// takes the socket unit's path away with it.
-        "systemctl stop docker.service docker.socket; systemctl start docker.socket docker.service",
-        check=False,
-    )

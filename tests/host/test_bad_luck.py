@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.host.conftest import Desk
+from tests.host.desk import Desk
 from tests.rehearsal.proxy import Proxy
 
 pytestmark = pytest.mark.host
@@ -60,7 +60,8 @@ def test_the_link_is_cut_in_the_middle_and_the_next_run_converges(
     assert "connection broke" in err
     config.write_text(plain)
     said = desk.init()
-    assert "taken back first" in said
+    assert "that is settled first" in said
+    assert "the last change was taken back" in said
     assert "nothing to do" in desk.init()
 
 

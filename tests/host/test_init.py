@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.host.conftest import Desk
+from tests.host.desk import Desk
 from tests.rehearsal import hosts
 
 pytestmark = pytest.mark.host

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.host.conftest import Desk
+from tests.host.desk import Desk
 from tests.host.typist import type_at
 from tests.rehearsal.hosts import RehearsalHost, key_file
 from tests.rehearsal.keys import PASSWORD

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.conftest import Desk
+from tests.host.desk import Desk
 
 pytestmark = pytest.mark.host
 

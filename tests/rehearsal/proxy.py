@@ -108,7 +108,9 @@ class Proxy:
         up = _Way(self, reader, far_writer, "up")
         down = _Way(self, far_reader, writer, "down")
         try:
-            await asyncio.gather(up.run(), down.run())
+            # Cancelled only by `close`, which has nobody to tell.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(up.run(), down.run())
         finally:
             self._writers.difference_update(ends)
             for end in ends:
