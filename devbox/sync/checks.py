@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from devbox.ports.check import Check, Finding, Stage, Verdict
-from devbox.sync import index
+from devbox.sync import glance
 from devbox.sync.model import printable
 
 _SHOWN = 3
@@ -25,10 +25,10 @@ def checks(indexes: Mapping[str, Path], ask: Ask) -> list[Check]:
 
 
 def _of_mapping(remote: str, file: Path) -> Check:
-    return Check(f"sync to {remote}", Stage.SYNC, lambda: _agreed(index.glance(file)))
+    return Check(f"sync to {remote}", Stage.SYNC, lambda: _agreed(glance.glance(file)))
 
 
-def _agreed(seen: index.Glance | None) -> Finding:
+def _agreed(seen: glance.Glance | None) -> Finding:
     if seen is None:
         return Finding(Verdict.SKIPPED, "nothing was synced yet (devbox sync, or devbox up)")
     if seen.damaged:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
 
 from devbox.ports.tree import Entry, Kind, MakeDirectory, Move, Operation, Put, PutLink, SetMeta
@@ -33,6 +32,8 @@ CREATE TABLE intent (path BLOB NOT NULL, kind INTEGER NOT NULL, size INTEGER NOT
 CREATE INDEX intent_path ON intent (path);
 CREATE TABLE conflict (path BLOB PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
 """
+_KINDS = {int(kind): kind for kind in Kind}
+_KEEP = "INSERT OR REPLACE INTO entry VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
 
 class Index:
@@ -65,37 +66,27 @@ class Index:
 
     def agree(self, path: bytes, record: Record, settled: bool = True) -> None:
         """Both sides have this now. Not `settled`: only the local side was looked at, intents stay open."""
-        here, there = record.local, record.remote
-        self._db.execute(
-            "INSERT OR REPLACE INTO entry VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                *(
-                    path,
-                    here.kind,
-                    here.size,
-                    here.mtime_ns,
-                    here.ctime_ns,
-                    here.inode,
-                    here.mode,
-                    here.target,
-                ),
-                *(there.kind, there.size, there.mtime_ns, there.ctime_ns, there.coarse, there.target),
-                *(record.digest, record.racy),
-            ),
-        )
+        self._db.execute(_KEEP, _row(path, record))
         if settled:
-            self._settle(path)
+            self._settle([(path,)])
+
+    def agree_all(self, records: Mapping[bytes, Record]) -> None:
+        """Both sides have all this now."""
+        self._db.executemany(_KEEP, [_row(path, record) for path, record in records.items()])
+        self._settle([(path,) for path in records])
 
     def forget(self, path: bytes) -> None:
         """Neither side has it, or it is no business of ours any more."""
         self._db.execute("DELETE FROM entry WHERE path = ?", (path,))
-        self._settle(path)
+        self._settle([(path,)])
 
     def moved(self, old: bytes, new: bytes) -> None:
         """A folder and all below it have another name now, on both sides."""
-        for path, record in self.records(old).items():
-            self._db.execute("DELETE FROM entry WHERE path = ?", (path,))
-            self.agree(new + path[len(old) :], record, settled=False)
+        self._db.execute(
+            "UPDATE OR REPLACE entry SET path = CAST(?4 || substr(path, ?5) AS BLOB)"
+            " WHERE path = ?1 OR (path >= ?2 AND path < ?3)",
+            (old, old + b"/", old + b"0", new, len(old) + 1),
+        )
         self._db.execute("DELETE FROM intent WHERE path = ? AND target = ?", (new, old))
 
     def conflict(self, path: bytes, why: str) -> None:
@@ -177,9 +168,10 @@ class Index:
     def close(self) -> None:
         self._db.close()
 
-    def _settle(self, path: bytes) -> None:
-        self._db.execute("DELETE FROM intent WHERE path = ?", (path,))
-        self._db.execute("DELETE FROM conflict WHERE path = ?", (path,))
+    def _settle(self, paths: list[tuple[bytes]]) -> None:
+        self._db.executemany("DELETE FROM intent WHERE path = ?", paths)
+        if self._db.execute("SELECT 1 FROM conflict LIMIT 1").fetchone():
+            self._db.executemany("DELETE FROM conflict WHERE path = ?", paths)
 
     def _open(self) -> sqlite3.Connection:
         """Open, or start anew where the file is damaged or of another format: adoption brings it back."""
@@ -211,32 +203,6 @@ class Index:
                 os.replace(file, f"{self._file}.damaged{suffix}")
 
 
-@dataclass(frozen=True, slots=True)
-class Glance:
-    """An index seen from outside; `damaged` says why it cannot be read, "" when it can."""
-
-    files: int = 0
-    intents: int = 0
-    conflicts: Mapping[bytes, str] = field(default_factory=dict)
-    damaged: str = ""
-
-
-def glance(file: Path) -> Glance | None:
-    """Look into an index without touching it, also while a process works with it; `None`: there is none."""
-    if not file.exists():
-        return None
-    try:
-        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=10)) as db:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version != FORMAT:
-                return Glance(damaged=f"format {version}")
-            (files,) = db.execute("SELECT count(*) FROM entry WHERE kind <> ?", (Kind.DIRECTORY,)).fetchone()
-            (intents,) = db.execute("SELECT count(*) FROM intent").fetchone()
-            return Glance(files, intents, dict(db.execute("SELECT path, why FROM conflict ORDER BY path")))
-    except sqlite3.DatabaseError as error:
-        return Glance(damaged=str(error))
-
-
 def _intent(one: Operation) -> tuple[bytes, int, int, int, bytes] | None:
     """The journal's row of an operation: what stands on the host when it was carried out."""
     if isinstance(one, Put):
@@ -252,12 +218,21 @@ def _intent(one: Operation) -> tuple[bytes, int, int, int, bytes] | None:
     return None
 
 
+def _row(path: bytes, record: Record) -> tuple[bytes | int, ...]:
+    here, there = record.local, record.remote
+    return (
+        *(path, here.kind, here.size, here.mtime_ns, here.ctime_ns, here.inode, here.mode, here.target),
+        *(there.kind, there.size, there.mtime_ns, there.ctime_ns, there.coarse, there.target),
+        *(record.digest, record.racy),
+    )
+
+
 def _record(row: tuple[int, ...]) -> Record:
     _path, kind, size, mtime, ctime, inode, mode, target, *there = row
     there_kind, there_size, there_mtime, there_ctime, coarse, there_target, digest, racy = there
     return Record(
-        Local(Kind(kind), size, mtime, ctime, inode, mode, target),  # type: ignore[arg-type]
-        Entry(Kind(there_kind), there_size, there_mtime, mode, there_ctime, there_target, bool(coarse)),  # type: ignore[arg-type]
+        Local(_KINDS[kind], size, mtime, ctime, inode, mode, target),  # type: ignore[arg-type]
+        Entry(_KINDS[there_kind], there_size, there_mtime, mode, there_ctime, there_target, bool(coarse)),  # type: ignore[arg-type]
         digest,  # type: ignore[arg-type]
         bool(racy),
     )

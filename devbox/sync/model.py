@@ -126,6 +126,8 @@ class Report:
 def printable(path: bytes) -> str:
     """A path for people and JSON: whatever bytes it has, one line."""
     text = path.decode(errors="backslashreplace") or "."
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 

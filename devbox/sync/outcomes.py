@@ -6,7 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from devbox.ports.events import Emit, Event
-from devbox.ports.tree import Move, Operation, Outcome, Put, Remove, RemoveDirectory, Result, Tree
+from devbox.ports.tree import (
+    Entry,
+    MakeDirectory,
+    Move,
+    Operation,
+    Outcome,
+    Put,
+    PutLink,
+    Remove,
+    RemoveDirectory,
+    Result,
+    SetMeta,
+    Tree,
+)
 from devbox.sync.doubts import CHANGED_THERE, Doubts
 from devbox.sync.model import Plan, Record, Report, View, parent_of, printable
 
@@ -28,8 +41,10 @@ class Outcomes:
 
     def record(self, batch: list[Outcome]) -> set[bytes]:
         """Write them down, all or none; the paths that must be looked at again."""
+        agreed: dict[bytes, Record] = {}
         with self.doubts.index.together():
-            doubtful = {one.operation.path for one in batch if not self._settle(one)}
+            doubtful = {one.operation.path for one in batch if not self._settle(one, agreed)}
+            self.doubts.index.agree_all(agreed)
         for outcome in batch:
             self._say(outcome)
         return doubtful
@@ -77,8 +92,8 @@ class Outcomes:
         self.conflict(path, CHANGED_THERE)
         return True
 
-    def _settle(self, outcome: Outcome) -> bool:
-        """Put one outcome into the index. False when its path must be looked at again."""
+    def _settle(self, outcome: Outcome, agreed: dict[bytes, Record]) -> bool:
+        """Put one outcome into the index, or into `agreed`. False: its path must be looked at again."""
         operation, path, index = outcome.operation, outcome.operation.path, self.doubts.index
         self.report.problems.pop(path, None)
         if outcome.result in (Result.UNSTABLE, Result.FAILED):
@@ -96,16 +111,15 @@ class Outcomes:
             index.moved(path, operation.target)
             self.report.moved += 1
         elif outcome.entry:
-            self._agree(outcome)
+            agreed[path] = self._record_of(outcome, outcome.entry)
             self.report.put += isinstance(operation, Put)
         return True
 
-    def _agree(self, outcome: Outcome) -> None:
+    def _record_of(self, outcome: Outcome, entry: Entry) -> Record:
         path = outcome.operation.path
         local, before = self.view.local[path], self.view.records.get(path)
         digest = outcome.digest or (before.digest if before else b"")
-        assert outcome.entry
-        self.doubts.index.agree(path, Record(local, outcome.entry, digest, self.doubts.young(local)))
+        return Record(local, entry, digest, self.doubts.young(local))
 
     def _say(self, outcome: Outcome) -> None:
         operation = outcome.operation
@@ -120,15 +134,17 @@ class Outcomes:
             self.emit(Event("sync.applied", "" if many else f"{verb(operation)} {shown}", data))
 
 
+_VERBS: Mapping[type[Operation], str] = {
+    Put: "put",
+    PutLink: "link",
+    MakeDirectory: "mkdir",
+    SetMeta: "mode",
+    Remove: "delete",
+    RemoveDirectory: "rmdir",
+    Move: "move",
+}
+
+
 def verb(operation: Operation) -> str:
     """The operation in one word."""
-    names: Mapping[str, str] = {
-        "Put": "put",
-        "PutLink": "link",
-        "MakeDirectory": "mkdir",
-        "SetMeta": "mode",
-        "Remove": "delete",
-        "RemoveDirectory": "rmdir",
-        "Move": "move",
-    }
-    return names[type(operation).__name__]
+    return _VERBS[type(operation)]

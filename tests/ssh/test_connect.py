@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -82,6 +83,16 @@ class TestNames:
     ) -> None:
         use_config(shared.stanza("box"))
         monkeypatch.setenv("PATH", "/nonexistent")
+        assert works(connect("box"))
+
+    def test_without_an_ssh_client_its_conditions_hold(
+        self, shared: Sshd, use_config: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        use_config("Match exec false\n  Port 1\n" + shared.stanza("box"))
+        bash = shutil.which("bash")
+        assert bash
+        (tmp_path / "bash").symlink_to(bash)
+        monkeypatch.setenv("PATH", str(tmp_path))
         assert works(connect("box"))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import importlib
 import os
 import re
 import socket
@@ -117,6 +119,8 @@ def _from_file(wanted: Wanted) -> Settings:
     path = Path(os.environ.get(CONFIG_VARIABLE) or Path.home() / ".ssh" / "config")
     config = paramiko.SSHConfig()
     if path.is_file():
+        with contextlib.suppress(ImportError):  # left out when paramiko was loaded
+            setattr(paramiko.config, "invoke", importlib.import_module("invoke"))  # noqa: B010 - not in its stubs
         config = paramiko.SSHConfig.from_path(str(path))
     found = config.lookup(wanted.host)
     settings = {key: list(found[key]) if key in _MANY else [str(found[key])] for key in found}
