@@ -1,4 +1,4 @@
-"""What Tab offers after a command: names out of devbox.yaml, the ssh config and the shop. Never an error."""
+"""What Tab offers after a command: names out of devbox.yaml and of the shop. Never an error."""
 
 from __future__ import annotations
 
@@ -15,14 +15,6 @@ def services(ctx: typer.Context, incomplete: str) -> list[str]:
     except DevboxError:
         return []
     return [one.name for one in config.services if one.name.startswith(incomplete)]
-
-
-def hosts(incomplete: str) -> list[str]:
-    """Hosts of the ssh config; what stands before an @ stays."""
-    from devbox.wiring import ssh_aliases
-
-    user, at, begun = incomplete.rpartition("@")
-    return [f"{user}{at}{name}" for name in ssh_aliases() if name.startswith(begun)]
 
 
 def faults(incomplete: str) -> list[str]:

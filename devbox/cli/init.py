@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from devbox.cli import completing, options
+from devbox.cli import options
 from devbox.cli.hosting import Session, open_session
 from devbox.cli.options import Options
 from devbox.config.model import Config
@@ -27,7 +27,7 @@ _ACCEPT = "The host key's fingerprint, known from elsewhere: accepted without as
 @app.command()
 def init(
     ctx: typer.Context,
-    host: str = typer.Argument("", metavar="[[USER@]HOST]", help=_HOST, autocompletion=completing.hosts),
+    host: str = typer.Argument("", metavar="[[USER@]HOST]", help=_HOST, autocompletion=options.hosts),
     yes: bool = typer.Option(False, "--yes", "-y", help="Apply the plan without asking."),
     only_plan: bool = typer.Option(False, "--plan", help="Show the plan, change nothing."),
     install: bool = typer.Option(False, "--install", help="Install Docker on the host where it is missing."),

@@ -82,10 +82,12 @@ def _verbose(ctx: typer.Context, value: bool) -> None:
     ctx.ensure_object(Options).console.verbose |= value
 
 
-def _aliases(incomplete: str) -> list[str]:
-    from devbox.cli.completing import hosts
+def hosts(incomplete: str) -> list[str]:
+    """For Tab: hosts of the ssh config; what stands before an @ stays."""
+    from devbox.wiring import ssh_aliases
 
-    return hosts(incomplete)
+    user, at, begun = incomplete.rpartition("@")
+    return [f"{user}{at}{name}" for name in ssh_aliases() if name.startswith(begun)]
 
 
 _D, _H = "Run as if started in this folder.", "This host instead of the one in devbox.yaml."
@@ -106,7 +108,7 @@ def _carrier(
         callback=_host,
         expose_value=False,
         help=_H,
-        autocompletion=_aliases,
+        autocompletion=hosts,
     ),
     as_json: bool = typer.Option(False, "--json", callback=_json, expose_value=False, help=_J),
     quiet: bool = typer.Option(False, "--quiet", "-q", callback=_quiet, expose_value=False, help="Say less."),
