@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from devbox.adapters.ssh.running import Running
 from devbox.adapters.ssh.stage import SUDO, SUDO_WITH_PASSWORD, Stage
 from devbox.errors import AuthError, ConnectionLost
-
-if TYPE_CHECKING:
-    from devbox.adapters.ssh.connection import Connection
+from devbox.ports.host import HostAddress
 
 _TRIES = 3
 _WRONG_PASSWORD = ("try again", "incorrect password")
 _WANTS_PASSWORD = ("password is required", "terminal is required", "askpass")
+
+
+class Connection(Protocol):
+    """What becoming root needs of a connection."""
+
+    sudo_needs_password: bool
+    """Remembered: the first try told."""
+
+    @property
+    def address(self) -> HostAddress: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    def start(self, stage: Stage, command: str) -> Running:
+        """Run a command that will be fed the stage."""
+
+    def sudo_password(self, prompt: str, again: bool) -> str | None:
+        """The user's answer, or the one given before; None when there is nobody to ask."""
 
 
 def run(connection: Connection, stage: Stage) -> Running:
