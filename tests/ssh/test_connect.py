@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -85,17 +86,20 @@ class TestNames:
         monkeypatch.setenv("PATH", "/nonexistent")
         assert works(connect("box"))
 
-    def test_without_an_ssh_client_its_conditions_hold(
-        self, shared: Sshd, use_config: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        use_config("Match exec false\n  Port 1\n" + shared.stanza("box"))
+    def test_without_an_ssh_client_its_conditions_hold(self, use_config: Write, tmp_path: Path) -> None:
+        use_config("Match exec false\n  Port 1\nMatch exec true\n  Port 2\n")
         bash = shutil.which("bash")
         assert bash
         (tmp_path / "bash").symlink_to(bash)
-        monkeypatch.setenv("PATH", str(tmp_path))
-        with Path(os.devnull).open() as nothing:
-            monkeypatch.setattr("sys.stdin", nothing)  # the condition's shell would read pytest's
-            assert works(connect("box"))
+        asking = "from devbox.adapters.ssh.resolve import resolve; print(resolve('box').address.port)"
+        told = subprocess.run(
+            [sys.executable, "-c", asking],
+            env={**os.environ, "PATH": str(tmp_path)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        assert told.stdout == b"2\n"
 
 
 class TestNetwork:
