@@ -29,6 +29,7 @@ class Session:
     host: Host
     room: Room
     store: Store
+    deadline: int = 0
 
     def propose(self) -> Proposal:
         """Read the host and plan."""
@@ -38,7 +39,7 @@ class Session:
 
     def wish(self) -> Wish:
         """What the config wants of the host."""
-        from devbox.host.model import Wish
+        from devbox.host.model import DEADLINE, Wish
         from devbox.host.prepare import owner
         from devbox.ports.tree import staging_of
 
@@ -48,6 +49,7 @@ class Session:
         typed = self.config.host.rpartition("@")[2]
         names = [address.hostname, *([typed] if _is_name(typed) else [])]
         return Wish(
+            deadline=self.deadline or DEADLINE,
             endpoint=self.config.docker.endpoint,
             port=self.config.docker.port,
             names=tuple(dict.fromkeys(names)),

@@ -13,6 +13,7 @@ from devbox.cli.hosting import Session, open_session
 from devbox.cli.options import Options
 from devbox.config.model import Config
 from devbox.errors import HostError, UsageError
+from devbox.host.model import DEADLINE
 
 if TYPE_CHECKING:
     from devbox.host.room import Proposal
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 
 _HOST = "[USER@]HOST or an alias of ~/.ssh/config; that of devbox.yaml when left out."
+_DEADLINE = "Seconds after which the host takes the change back by itself, when it was not proved by then."
 _SCRIPT = "Change nothing; write a script for somebody who is root on the host to run there by hand."
 _ACCEPT = "The host key's fingerprint, known from elsewhere: accepted without asking."
 
@@ -31,13 +33,15 @@ def init(
     yes: bool = typer.Option(False, "--yes", "-y", help="Apply the plan without asking."),
     only_plan: bool = typer.Option(False, "--plan", help="Show the plan, change nothing."),
     install: bool = typer.Option(False, "--install", help="Install Docker on the host where it is missing."),
+    deadline: int = typer.Option(DEADLINE, "--deadline", metavar="SECONDS", min=15, max=3600, help=_DEADLINE),
     script: Path = typer.Option(None, "--script", metavar="FILE", help=_SCRIPT),
     accept: str = typer.Option("", "--accept-host-key", metavar="SHA256:…", help=_ACCEPT),
 ) -> None:
     """Prepare a host: Docker over mutual TLS, remote folders, Docker context; proved and undoable."""
     run = options.of(ctx)
     config = _config(run, host)
-    with open_session(run, config, accept) as session:
+    with open_session(run, config, accept) as opened:
+        session = replace(opened, deadline=deadline)
         if only_plan:
             _show(run, session)
             return

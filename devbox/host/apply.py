@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from devbox.errors import HostError, ScriptFailed
-from devbox.host.model import CA, CERT, DROP_IN_NAMES, KEY, Facts, Plan
+from devbox.host.model import CA, CERT, DEADLINE, DROP_IN_NAMES, KEY, Facts, Plan, Wish
 from devbox.ports.events import Emit, Event
 from devbox.ports.host import Finished, Host, Line, Privilege, Progress, Script, Stream
 from devbox.rendering import templates_dir
 
-DEADLINE = 180
-"""Seconds from arming to the return of the old state, when nobody proves the new one."""
 PATIENCE = 75
-"""Seconds that dockerd's restart may take."""
+"""Seconds that dockerd's restart may take, where the deadline is the usual one; else in proportion."""
 BUSY, CHANGED, TAKEN_BACK = 75, 77, 78
 
 
@@ -29,15 +27,15 @@ class Said:
     code: int = 0
 
 
-def new_id() -> str:
-    """The name of one transaction."""
-    return secrets.token_hex(8)
+def identify(wish: Wish) -> dict[str, str]:
+    """One transaction: its `id`, its `owner`, and its `deadline`."""
+    return {"id": secrets.token_hex(8), "owner": wish.owner, "deadline": str(wish.deadline)}
 
 
 def apply(host: Host, plan: Plan, facts: Facts, identity: Mapping[str, str], emit: Emit) -> Said:
     """Apply the plan; returns when dockerd runs with the new settings, unproved: `commit` is the last word.
 
-    `identity` holds `id` and `owner`. Raises `ScriptFailed` when the host is (again) as it was.
+    `identity` is that of `identify`. Raises `ScriptFailed` when the host is (again) as it was.
     """
     text = _script(_settings(plan, identity), "apply")
     privilege = Privilege.ROOT if facts.as_root else Privilege.USER
@@ -58,7 +56,7 @@ def by_hand(plan: Plan, facts: Facts, identity: Mapping[str, str]) -> dict[str, 
 
 
 def _settings(plan: Plan, identity: Mapping[str, str]) -> dict[str, str]:
-    deadline = int(identity.get("deadline", DEADLINE))
+    deadline = int(identity["deadline"])
     return {
         "id": identity["id"],
         "owner": identity["owner"],

@@ -15,8 +15,7 @@ from devbox.rendering import render
 def text(proposal: Proposal) -> str:
     """The script: the staged one, its files, and its own last word instead of our proof."""
     plan, wish = proposal.plan, proposal.wish
-    identity = {"id": apply.new_id(), "owner": wish.owner}
-    files = apply.by_hand(plan, proposal.facts, identity)
+    files = apply.by_hand(plan, proposal.facts, apply.identify(wish))
     return render(
         "host/by-hand.sh.j2",
         owner=wish.owner,

@@ -11,6 +11,7 @@ from devbox.config.model import Endpoint
 FOLDER = "/etc/docker/devbox"
 MANIFEST = f"{FOLDER}/manifest.json"
 CA, CERT, KEY = f"{FOLDER}/ca.pem", f"{FOLDER}/cert.pem", f"{FOLDER}/key.pem"
+DEADLINE = 180
 DAEMON_JSON = "/etc/docker/daemon.json"
 DROP_INS = "/etc/systemd/system/docker.service.d"
 DROP_IN_NAMES = ("50-devbox.conf", "zz-devbox.conf")
@@ -161,6 +162,8 @@ class Wish:
     owner: str = ""
     host: str = ""
     """The host as the user types it, for the commands that messages suggest."""
+    deadline: int = DEADLINE
+    """Seconds from arming to the return of the old state, when nobody proves the new one."""
     by_hand: bool = False
     """Somebody who is root there carries the plan out: that we are not is no obstacle."""
 

@@ -101,7 +101,7 @@ def carry_out(room: Room, proposal: Proposal) -> Findings:
     if plan.empty:
         found = [*proof.run(room, proposal), *proof.compare(proposal, proposal.facts)]
         return proof.demand(room, found)
-    identity = {"id": apply.new_id(), "owner": proposal.wish.owner}
+    identity = apply.identify(proposal.wish)
     try:
         apply.apply(room.host, plan, proposal.facts, identity, room.emit)
         if not (plan.changes or plan.restart):  # folders only: nothing to take back, nothing pending
@@ -135,6 +135,6 @@ def _cut(error: ConnectionLost, proposal: Proposal) -> ConnectionLost:
     return ConnectionLost(
         "the connection broke while the host was being changed",
         where=error.where,
-        why=f"{error.why}; unproved changes are taken back by the host itself within {apply.DEADLINE} s",
+        why=f"{error.why}; unproved changes are taken back by the host itself within {wish.deadline} s",
         next_steps=[f"devbox init {wish.host}   (takes them back at once and starts again)"],
     )

@@ -85,18 +85,6 @@ def test_stopped_by_the_user_in_the_middle_the_old_state_returns_at_once(desk: D
     assert desk.snapshot() == before
 
 
-def test_nobody_comes_back_and_the_host_takes_it_back_itself(desk: Desk) -> None:
-    before = desk.snapshot()
-    running = desk.start("init", desk.host.name, "--yes")
-    _await_line(running.stderr, "the way back is armed")
-    running.kill()
-    running.communicate()
-    desk.host.sh("systemctl start devbox-rollback.service")  # what the timer does after its three minutes
-    assert desk.snapshot() == before
-    assert desk.host.sh("ss -Hltn sport = :2376") == ""
-    assert "the last change was taken back" in desk.init()
-
-
 def test_two_at_once(desk: Desk) -> None:
     first, second = (desk.start("init", desk.host.name, "--yes") for _ in range(2))
     said = [one.communicate(timeout=120)[1] for one in (first, second)]

@@ -22,6 +22,10 @@ def test_trixie_checks_its_settings_itself_and_is_put_back(rehearsal_factory: Ma
     assert "settings checked by dockerd" in said
     assert desk.docker("version", "--format", "{{.Server.Version}}").startswith("26.")
     assert "nothing to do" in desk.init()
+    # An upgrade does the same: the package's files and scripts anew, dockerd restarted.
+    desk.host.sh("apt-get update -q && apt-get install -q -y --reinstall docker.io")
+    desk.host.sh("systemctl daemon-reload && systemctl restart docker.service")
+    assert "nothing to do" in desk.init()
     desk.devbox("host", "reset", "--yes")
     assert desk.snapshot() == before
 

@@ -191,6 +191,12 @@ def _greets(host: RehearsalHost) -> bool:
         return False
 
 
+def reboot(host: RehearsalHost) -> None:
+    """Off and on again: processes, /run and /tmp are gone, disks stay."""
+    docker("restart", "-t", "20", host.container)
+    _await(Wish(host.name, host.release), host)
+
+
 def load(host: RehearsalHost, recipe: images.Recipe | None = None) -> None:
     """Put an image (the python stand-in unless another is named) into the host's own daemon."""
     image = images.ensure(recipe or images.python_recipe())
