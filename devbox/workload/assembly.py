@@ -152,6 +152,7 @@ def serve(name: str, settings: Settings, reloading: bool = False) -> None:
     http.shutdown()
     for server in servers:
         server.close()
+    around.ways.close()
     if begin_anew:
         begin_anew()
 

@@ -59,6 +59,15 @@ EDGES = {"order>user": "rest", "order>payment": "rpc", "order>notify": "queue"}
 QUEUES = ("queue", "redis", "rabbitmq", "kafka")
 """Roads that are queues: `queue` is the shop's own one, the others are brokers that it was told of."""
 
+MISSING = {
+    "grpc": 'pip install "devbox[grpc]", then start the shop again',
+    "dubbo": 'pip install "devbox[dubbo]", then start the shop again',
+    "redis": "name it in SHOP_BROKERS: redis://host:port",
+    "rabbitmq": "name it in SHOP_BROKERS: amqp://user:password@host:port/",
+    "kafka": "name it in SHOP_BROKERS: kafka://host:port",
+}
+"""What opens a road that a running shop does not have."""
+
 
 def operation(name: str) -> Operation | None:
     """The operation of that name, if there is one."""

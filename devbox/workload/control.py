@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
-from devbox.workload.contract import EDGES, Payload
+from devbox.workload.contract import EDGES, MISSING, Payload
 from devbox.workload.failures import Failure, NotFound, Refused, to_data
 from devbox.workload.roads.rest import Application, body_of, reply
 from devbox.workload.switchable import KINDS, kind
@@ -81,7 +81,8 @@ def _road(wanted: Payload, roads: Roads) -> Change:
     if edge not in EDGES:
         raise NotFound(f"no edge {edge}; there are {', '.join(EDGES)}")
     if road not in roads:
-        raise NotFound(f"no road {road} here; there are {', '.join(roads)}")
+        missing = f" ({MISSING[road]})" if road in MISSING else ""
+        raise NotFound(f"no road {road} here{missing}; there are {', '.join(roads)}")
     return lambda switches: replace(switches, roads={**switches.roads, edge: road})
 
 

@@ -16,7 +16,7 @@ _LOOK = 0.05
 """Seconds between two looks at the access log."""
 
 _FOLLOW = 40
-"""Looks at the log between two looks at the services' addresses."""
+"""Looks at the log between two looks at the services' addresses and the log's length."""
 
 
 def serve(settings: Settings) -> None:
@@ -51,10 +51,18 @@ def _watch(proxy: nginx.Nginx, stop: Event) -> None:
     while not stop.wait(_LOOK):
         if proxy.ended is not None:
             stop.set()
-        for line in tail.lines():
-            accesslog.record(line)
+        _draw(tail)
         looks += 1
         if looks % _FOLLOW == 0:
             proxy.follow()
-    for line in tail.lines():
+            proxy.rotate()
+    _draw(tail)
+    tail.close()
+
+
+def _draw(tail: accesslog.Tail) -> None:
+    lines = tail.lines()
+    for line in lines:
         accesslog.record(line)
+    if lines:
+        tail.note()

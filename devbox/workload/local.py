@@ -19,6 +19,7 @@ from devbox.errors import DevboxError
 from devbox.workload import supervisor
 from devbox.workload.contract import SERVICES
 from devbox.workload.settings import (
+    DUBBO_PORT,
     GATEWAY_PORT,
     GRPC_PORT,
     HTTP_PORT,
@@ -131,6 +132,7 @@ def _settle(state: Path, port: int) -> tuple[Settings, tuple[str, ...]]:
             choose(name, HTTP_PORT + 1 + number),
             choose(f"{name} (rpc)", RPC_PORT + 1 + number),
             choose(f"{name} (grpc)", GRPC_PORT + 1 + number),
+            choose(f"{name} (dubbo)", DUBBO_PORT + 1 + number),
         )
         for number, name in enumerate(SERVICES)
     }
@@ -162,7 +164,7 @@ def _spawn(settings: Settings) -> None:
     package = Path(__file__).resolve().parent.parent.parent
     path = os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH", "")]))
     told = {"DEVBOX_TRACE_SPOOL": str(spool(settings.state)), "PYTHONPATH": path}
-    with (logs / "supervisor.log").open("wb") as log:
+    with (logs / "supervisor.log").open("ab") as log:
         subprocess.run(
             [sys.executable, "-m", "devbox.workload", "supervise"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,

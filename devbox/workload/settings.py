@@ -2,8 +2,8 @@
 
 SHOP_STATE    folder of the databases, the queue and the switches (shared by all services)
 SHOP_LISTEN   the address to listen on; all interfaces when absent, as in a container
-SHOP_PLACES   `service=host:http-port:rpc-port:grpc-port`, separated by spaces (ports left out are the usual
-              ones); when absent each service is found by its name, as on a Docker network
+SHOP_PLACES   `service=host:http:rpc:grpc:dubbo` with the ports of each road, separated by spaces (ports left
+              out are the usual ones); when absent each service is found by its name, as on a Docker network
 SHOP_GATEWAY  port of the gateway
 SHOP_NGINX    the nginx to run; found by itself when absent, and when empty the small gateway is used
 SHOP_QUEUE    URL of the road `queue`: `file:` (in SHOP_STATE) or a broker's, as below
@@ -22,7 +22,7 @@ from pathlib import Path
 from devbox.errors import UsageError
 from devbox.workload.contract import SERVICES
 
-HTTP_PORT, RPC_PORT, GRPC_PORT, GATEWAY_PORT = 8000, 7000, 7500, 8080
+HTTP_PORT, RPC_PORT, GRPC_PORT, DUBBO_PORT, GATEWAY_PORT = 8000, 7000, 7500, 7600, 8080
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,10 @@ class Place:
     http: int = HTTP_PORT
     rpc: int = RPC_PORT
     grpc: int = GRPC_PORT
+    dubbo: int = DUBBO_PORT
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.http}:{self.rpc}:{self.grpc}"
+        return f"{self.host}:{self.http}:{self.rpc}:{self.grpc}:{self.dubbo}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,6 @@ def _places(text: str) -> dict[str, Place]:
             host, *ports = rest.split(":")
             places[name] = Place(host, *map(int, ports))
         except (TypeError, ValueError):
-            wanted = "service=host:http-port:rpc-port:grpc-port"
+            wanted = "service=host:http-port:rpc-port:grpc-port:dubbo-port"
             raise UsageError(f"SHOP_PLACES wants {wanted}, found {entry!r}") from None
     return places

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,9 @@ _SHORTEST_LIFE = 1.0
 
 _SLOWEST = 2.0
 _GRACE = 3.0
+
+_LOG_LIMIT = 4 << 20
+"""Bytes of a process's log, of which one older part is kept."""
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ def supervise(settings: Settings) -> None:
     _note(settings.state, children)
     while not stopping:
         time.sleep(0.05)
+        _trim(settings.state / "logs")
         changed = [child for child in children if _look_after(child, settings)]
         if changed:
             _note(settings.state, children)
@@ -104,6 +109,14 @@ def _look_after(child: _Child, settings: Settings) -> bool:
 def _signal(child: _Child, number: int) -> None:
     with suppress(ProcessLookupError):  # the whole group may be gone already
         os.killpg(child.process.pid, number)
+
+
+def _trim(logs: Path) -> None:
+    """Keep logs short: whoever writes one appends, so it can be copied away and cut."""
+    for log in logs.glob("*.log"):
+        if log.stat().st_size > _LOG_LIMIT:
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)
 
 
 def _note(state: Path, children: list[_Child]) -> None:

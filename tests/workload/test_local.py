@@ -117,6 +117,8 @@ def test_without_nginx_the_small_gateway_does_the_same(
     monkeypatch.setenv("SHOP_NGINX", "")
     for shop in running(tmp_path):
         assert not shop.shop.nginx
+        closed = shop.ask("POST", "/control/roads", {"edge": "order>user", "road": "kafka"})
+        assert "SHOP_BROKERS" in closed.body["error"]["message"]
         placed = shop.order()
         assert placed.body["state"] == "paid"
         spans = shop.whole_trace(placed.trace)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from devbox.workload.contract import QUEUES, Operation, Payload, operation
+from devbox.workload.contract import MISSING, QUEUES, Operation, Payload, operation
 from devbox.workload.failures import DeadlineExceeded, Defect, Failure, NotFound, Refused
 from devbox.workload.faults import Calm
 from devbox.workload.hops import TRACEPARENT
@@ -24,7 +24,7 @@ from devbox.workload.settings import Place, Settings
 from tests.workload.brokers import free_port
 from tests.workload.shops import eventually
 
-ROADS = ("rest", "rpc", "grpc", "queue", "redis", "rabbitmq", "kafka")
+ROADS = ("rest", "rpc", "grpc", "dubbo", "queue", "redis", "rabbitmq", "kafka")
 BROKERS = ("redis", "rabbitmq", "kafka")
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -90,15 +90,14 @@ def open_roads(settings: Settings, users: Users) -> Iterator[Ways]:
             server.close()
         for thread in threads:
             thread.join()
-        for queue in ways.queues.values():
-            queue.close()
+        ways.close()
 
 
 @pytest.fixture(scope="module")
 def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Roads on free ports and on the tests' own brokers."""
     brokers = tuple(request.getfixturevalue(f"{name}_url") for name in BROKERS)
-    place = Place("127.0.0.1", free_port(), free_port(), free_port())
+    place = Place("127.0.0.1", *(free_port() for _ in range(4)))
     state = tmp_path_factory.mktemp("roads")
     return Settings(state, {"user": place}, "127.0.0.1", brokers=brokers)
 
@@ -113,7 +112,7 @@ def roads(settings: Settings, users: Users) -> Iterator[dict[str, Road]]:
     """The caller's ends."""
     with open_roads(settings, users) as ways:
         made = ways.to("user")
-        assert tuple(made) == ROADS == ways.names()
+        assert tuple(made) == ways.names()
         yield made
         for road in made.values():
             road.close()
@@ -121,6 +120,8 @@ def roads(settings: Settings, users: Users) -> Iterator[dict[str, Road]]:
 
 @pytest.fixture(params=ROADS)
 def road(request: pytest.FixtureRequest, roads: dict[str, Road]) -> Road:
+    if request.param not in roads:
+        pytest.skip(f"no {request.param} here: {MISSING[request.param]}")
     return roads[request.param]
 
 
@@ -179,7 +180,7 @@ def test_who_is_not_there_is_no_endless_wait(settings: Settings, tmp_path: Path)
     nowhere = replace(
         settings,
         state=tmp_path,
-        places={"user": Place("127.0.0.1", free_port(), free_port(), free_port())},
+        places={"user": Place("127.0.0.1", *(free_port() for _ in range(4)))},
         brokers=(f"redis://127.0.0.1:{free_port()}", f"amqp://guest:guest@127.0.0.1:{free_port()}/"),
     )
     for name, road in Ways.of(nowhere, Calm()).to("user").items():

@@ -45,18 +45,19 @@ class Taker:
         self._topic = topic
         self._consumer = Consumer({"group.id": f"{_GROUP}-{topic}", **_CONSUMER, **settings})
         self._lock = Lock()
+        self._polling = Lock()
+        self._closed = False
         self._ledgers: dict[int, Ledger] = {}
         self._later: list[Delivery] = []
+        # Asking for a topic makes it: a group that waits for one to appear looks for it far too seldom.
+        found = self._consumer.list_topics(topic, timeout=_ASK_SECONDS).topics[topic]
         if topic.startswith(ANSWERS):
-            self._assign_all()  # nobody shares a topic of answers: no group has to come together first
+            # Nobody shares a topic of answers: no group has to come together first.
+            self._consumer.assign(
+                [TopicPartition(topic, number, OFFSET_BEGINNING) for number in found.partitions]
+            )
         else:
             self._consumer.subscribe([topic], on_revoke=self._lose)
-
-    def _assign_all(self) -> None:
-        found = self._consumer.list_topics(self._topic, timeout=_ASK_SECONDS).topics[self._topic]
-        self._consumer.assign(
-            [TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in found.partitions]
-        )
 
     def _lose(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Partitions go to another taker, with everything that is not committed."""
@@ -68,8 +69,11 @@ class Taker:
 
     def next(self, wait: float) -> Delivery | None:
         """The next message that is due, `None` when none came within `wait` seconds."""
-        end = time.monotonic() + wait
-        while True:
+        with self._polling:
+            return self._next(time.monotonic() + wait)
+
+    def _next(self, end: float) -> Delivery | None:
+        while not self._closed:
             if (due := self._due()) is not None:
                 return due
             left = end - time.monotonic()
@@ -82,6 +86,7 @@ class Taker:
             if found.free <= time.time_ns():
                 return found
             heapq.heappush(self._later, found)
+        return None
 
     def _note(self, record: Record) -> Delivery:
         pairs: Any = record.headers() or []
@@ -114,8 +119,10 @@ class Taker:
             self._consumer.commit(offsets=[where], asynchronous=True)
 
     def close(self) -> None:
-        """Leave the group."""
-        self._consumer.close()
+        """Leave the group, once nobody waits for a message any more."""
+        self._closed = True
+        with self._polling:
+            self._consumer.close()
 
 
 def watermarks(settings: dict[str, Any], partition: TopicPartition) -> tuple[int, int]:

@@ -12,6 +12,9 @@ from devbox.workload.contract import Operation, Payload
 from devbox.workload.failures import Defect, Refused
 from devbox.workload.roads import shop_pb2
 
+Carried: Any = GetMessageClass(shop_pb2.DESCRIPTOR.message_types_by_name["Carried"])
+Answered: Any = GetMessageClass(shop_pb2.DESCRIPTOR.message_types_by_name["Answered"])
+
 
 def method_of(wanted: Operation) -> MethodDescriptor:
     """The method that carries an operation: `users.find` is `Find` of the service `Users`."""

@@ -57,6 +57,10 @@ class Ways:
             from devbox.workload.roads.grpcroad import GrpcRoad
 
             roads["grpc"] = GrpcRoad(place.host, place.grpc)
+        if "dubbo" in _extras():
+            from devbox.workload.roads.dubboroad import DubboRoad
+
+            roads["dubbo"] = DubboRoad(place.host, place.dubbo)
         return roads | {name: QueueRoad(queue, callee, self.trouble) for name, queue in self.queues.items()}
 
     def servers(self, desk: Desk) -> list[Server]:
@@ -67,15 +71,24 @@ class Ways:
             from devbox.workload.roads.grpcroad import GrpcServer
 
             servers.append(GrpcServer(desk, self.settings.listen, place.grpc))
+        if "dubbo" in _extras():
+            from devbox.workload.roads.dubboroad import DubboServer
+
+            servers.append(DubboServer(desk, self.settings.listen, place.dubbo))
         for name, queue in self.queues.items():
             servers.append(QueueServer(desk, queue, desk.service, self.trouble, name))
         return servers
+
+    def close(self) -> None:
+        """Let go of the queues, so that what nobody has done yet is somebody else's at once."""
+        for queue in self.queues.values():
+            queue.close()
 
 
 @functools.cache
 def _extras() -> tuple[str, ...]:
     """Roads whose packages are installed."""
-    wanted = {"grpc": ("grpc", "google.protobuf")}
+    wanted = {"grpc": ("grpc", "google.protobuf"), "dubbo": ("dubbo", "google.protobuf")}
     return tuple(road for road, packages in wanted.items() if all(map(_is_there, packages)))
 
 

@@ -8,9 +8,10 @@ the whole of it.
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from devbox.tracer import SERVER
 from devbox.workload import hops
@@ -21,29 +22,70 @@ _TRACE = re.compile(r"[0-9a-f]{32}")
 
 
 class Tail:
-    """What is appended to a log; starts over when the file was cut."""
+    """What is appended to a log, through rotation (by rename) and cutting.
+
+    The place is noted beside the log, so that whoever comes after a killed reader goes on where that one was.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._at = path.stat().st_size if path.exists() else 0
+        self._note = path.with_name(f"{path.name}.read")
+        self._file: BinaryIO | None = None
         self._rest = b""
+        self._left = False
 
     def lines(self) -> list[str]:
         """The whole lines that were written since the last look."""
-        try:
-            size = self._path.stat().st_size
-        except OSError:
+        log = self._file or self._open()
+        if log is None:
             return []
-        if size < self._at:
-            self._at, self._rest = 0, b""
-        if size == self._at:
-            return []
-        with self._path.open("rb") as log:
-            log.seek(self._at)
-            data = log.read(size - self._at)
-        self._at += len(data)
-        *whole, self._rest = (self._rest + data).split(b"\n")
+        if os.fstat(log.fileno()).st_size < log.tell():
+            log.seek(0)  # it was cut
+            self._rest = b""
+        *whole, self._rest = (self._rest + log.read()).split(b"\n")
+        if not whole and self._was_rotated(log):
+            self.close()
         return [line.decode(errors="replace") for line in whole]
+
+    def note(self) -> None:
+        """What was read so far has had its effect."""
+        if self._file is not None:
+            place = [os.fstat(self._file.fileno()).st_ino, self._file.tell() - len(self._rest)]
+            new = self._note.with_suffix(".new")
+            new.write_text(json.dumps(place))
+            new.replace(self._note)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> BinaryIO | None:
+        try:
+            self._file = self._path.open("rb")
+        except OSError:
+            return None
+        self._rest, self._left = b"", False
+        if (noted := self._noted()) and noted[0] == os.fstat(self._file.fileno()).st_ino:
+            self._file.seek(noted[1])
+        return self._file
+
+    def _noted(self) -> tuple[int, int] | None:
+        try:
+            inode, at = json.loads(self._note.read_text())
+            return int(inode), int(at)
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def _was_rotated(self, log: BinaryIO) -> bool:
+        """Whether another file has the name. Said at the second look: for a moment some still write here."""
+        try:
+            left = os.stat(self._path).st_ino != os.fstat(log.fileno()).st_ino
+        except OSError:
+            left = False
+        left_before, self._left = self._left, left
+        return left and left_before
 
 
 def record(line: str) -> bool:

@@ -13,6 +13,9 @@ from devbox.rendering import templates_dir
 from devbox.workload.servers.routes import ROUTES, page
 from devbox.workload.settings import Place, Settings
 
+LOG_LIMIT = 16 << 20
+"""Bytes after which the access log is begun anew."""
+
 
 def configuration(prefix: Path, settings: Settings, addresses: Mapping[str, str]) -> str:
     """nginx.conf: `addresses` are the services' IP addresses, for nginx resolves a name once and for all."""
@@ -97,6 +100,12 @@ class Nginx:
             except OSError:
                 continue  # not there yet: its paths answer 503, and `follow` looks again
         return found
+
+    def rotate(self) -> None:
+        """Begin a new access log when this one is long; the last one is kept."""
+        if self._process is not None and self.log.stat().st_size > LOG_LIMIT:
+            self.log.replace(self.log.with_name("access.log.1"))
+            self._process.send_signal(signal.SIGUSR1)
 
     @property
     def ended(self) -> int | None:
