@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from devbox.config.model import Config
+from devbox.config.model import Composed, Config
 from devbox.config.rules import DOCUMENT, with_defaults
 from devbox.config.shapes import Complaint, Located
 from devbox.errors import ConfigError
@@ -54,11 +55,8 @@ def parse(text: str, where: str = FILE_NAME) -> Config:
         ) from complaint
 
 
-def compose_services(path: Path) -> dict[str, str]:
-    """A compose file's services with the image that each names, "" for one that is built without a name.
-
-    A file that cannot be read has none: whoever runs it will say why.
-    """
+def compose_services(path: Path) -> dict[str, Composed]:
+    """A compose file's services; a file that cannot be read has none: whoever runs it will say why."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, yaml.YAMLError):
@@ -67,10 +65,19 @@ def compose_services(path: Path) -> dict[str, str]:
     if not isinstance(services, dict):
         return {}
     return {
-        str(name): str(service.get("image") or "")
+        str(name): Composed(str(service.get("image") or ""), tuple(_mounts(service.get("volumes"))))
         for name, service in services.items()
         if isinstance(service, dict)
     }
+
+
+def _mounts(volumes: object) -> Iterator[str]:
+    """Both forms of the compose specification: SOURCE:TARGET[:MODE], and mappings with source and target."""
+    for volume in volumes if isinstance(volumes, list) else ():
+        if isinstance(volume, dict) and volume.get("source"):
+            yield f"{volume['source']}:{volume.get('target', '')}"
+        elif isinstance(volume, str):
+            yield volume.removesuffix(":ro").removesuffix(":rw")
 
 
 def _locate(node: yaml.Node, depth: int = 0) -> Located:

@@ -65,6 +65,15 @@ class Mapped:
 
 
 @dataclass(frozen=True, slots=True)
+class Composed:
+    """A service of a compose file. `image` is "" for one that is built without a name; `mounts` are
+    SOURCE:TARGET as written, relative sources and variables included."""
+
+    image: str = ""
+    mounts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """A container's health check; durations are in seconds."""
 

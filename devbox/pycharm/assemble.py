@@ -73,6 +73,7 @@ def gaps(config: Config, local: Local, answer: Answer, facts: Facts) -> Iterator
     if facts.interpreter is Interpreter.COMPOSE and not facts.compose_service:
         lacks = f"{local.compose.file} names no service" if local.compose.file else "there is no compose file"
         yield f"pycharm.interpreter is compose, but {lacks}: the project has no interpreter"
+    yield from _unmounted(local, facts)
     if facts.excluded.unsaid:
         rules = ", ".join(facts.excluded.unsaid)
         yield f"only devbox sync follows these ignore rules, PyCharm's upload cannot: {rules}"
@@ -81,6 +82,24 @@ def gaps(config: Config, local: Local, answer: Answer, facts: Facts) -> Iterator
             yield f"service {service.name}: its command is not one Python process, so it has no configuration"
         if names := hidden(service.environment):
             yield f"service {service.name}: {', '.join(names)} look like secrets and are in no file"
+
+
+def _unmounted(local: Local, facts: Facts) -> Iterator[str]:
+    """The folders that the compose service does not mount from where sync puts them.
+
+    Compose resolves relative sources on this machine, where the remote daemon does not look.
+    """
+    if facts.interpreter is not Interpreter.COMPOSE or not facts.compose_service:
+        return
+    if any("$" in mount for mount in local.compose.mounts):
+        return  # only compose knows what the variables hold
+    for folder in facts.folders:
+        mount = f"{folder.remote}:{folder.container}"
+        if mount not in local.compose.mounts:
+            yield (
+                f"service {facts.compose_service} in {facts.compose_file} does not mount the synced code: "
+                f"add  - {mount}  to its volumes"
+            )
 
 
 def remarks(facts: Facts) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from devbox.config.load import compose_services
-from devbox.config.model import Config, Interpreter
+from devbox.config.model import Composed, Config, Interpreter
 from devbox.errors import DevboxError
 from devbox.ports.host import Finished, Host, Script
 from devbox.pycharm.exclusions import Rules
@@ -140,6 +140,7 @@ class Compose:
     service: str = ""
     image: str = ""
     """The service's image as the file names it, "" when it names none that is known without compose."""
+    mounts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +178,13 @@ def image_of(config: Config, local: Local) -> str:
 def _compose(config: Config, root: Path) -> Compose:
     """The service that devbox.yaml has too, else one of the app's image, else one that is built."""
     file = next((name for name in _COMPOSE if (root / name).is_file()), "")
-    images = compose_services(root / file) if file else {}
-    own = [service.name for service in config.services if not service.image and service.name in images]
-    same = [name for name, image in images.items() if image.removesuffix(":latest") == config.image]
-    built = [name for name, image in images.items() if not image]
-    service = next(iter([*own, *same, *built, *images]), "")
-    image = images.get(service, "")
-    return Compose(file, service, "" if "$" in image else image)
+    found = compose_services(root / file) if file else {}
+    own = [service.name for service in config.services if not service.image and service.name in found]
+    same = [name for name, one in found.items() if one.image.removesuffix(":latest") == config.image]
+    built = [name for name, one in found.items() if not one.image]
+    name = next(iter([*own, *same, *built, *found]), "")
+    service = found.get(name, Composed())
+    return Compose(file, name, "" if "$" in service.image else service.image, service.mounts)
 
 
 def _ignored(config: Config, root: Path) -> Iterator[Rules]:

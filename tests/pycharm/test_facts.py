@@ -133,6 +133,27 @@ def test_the_image_asked_is_the_compose_services(config: Config) -> None:
     assert image_of(composed, look(composed)) == "other:2"
 
 
+@pytest.mark.parametrize(
+    ("volumes", "missing"),
+    [
+        ("[]", True),
+        ("['.:/app']", True),  # a folder of this machine, which the remote daemon would make, empty
+        ("[/home/dev/devbox/shop:/app]", False),
+        ("['/home/dev/devbox/shop:/app:rw', data:/data]", False),
+        ("[{type: bind, source: /home/dev/devbox/shop, target: /app}]", False),
+        ("['${CODE}:/app']", False),
+    ],
+)
+def test_a_compose_service_without_the_synced_code_is_named(
+    config: Config, volumes: str, missing: bool
+) -> None:
+    (Path(config.root) / "compose.yaml").write_text(f"services: {{web: {{volumes: {volumes}}}}}")
+    composed = replace(config, pycharm=replace(config.pycharm, interpreter=Interpreter.COMPOSE))
+    known = Answer("/home/dev", "1:1", Python("/p", "3.1.1"), Python("/q", "3.2.2"))
+    said = list(gaps(composed, look(composed), known, facts(composed, known)))
+    assert any("add  - /home/dev/devbox/shop:/app  to its volumes" in line for line in said) is missing
+
+
 def test_compose_without_a_service_has_no_interpreter_and_says_so(config: Config) -> None:
     composed = replace(config, pycharm=replace(config.pycharm, interpreter=Interpreter.COMPOSE))
     known = Answer("/home/dev", "1:1", Python("/p", "3.1.1"), Python("/q", "3.2.2"))

@@ -1,0 +1,78 @@
+"""A prepared, built, synced project on a host of its own, and the settings written for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.pycharm.eye import Settings
+from tests.rehearsal import hosts, images
+
+TOP = Path(__file__).resolve().parents[2]
+DOCKERFILE = f'FROM {images.PYTHON_IMAGE}\nWORKDIR /app\nCMD ["python3"]\n'
+YAML = 'name: room\nhost: pycharm\nservices:\n  web: {command: "python -m web", ports: ["8000:8000"]}\n'
+COMPOSE = 'version: "3"\nservices:\n  web:\n    image: room-dev\n    volumes: [/home/dev/devbox/room:/app]\n'
+
+
+@dataclass
+class Stage:
+    """The real command line, the settings that it writes, and the host they lead to."""
+
+    host: hosts.RehearsalHost
+    settings: Settings
+    environment: dict[str, str]
+
+    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "devbox", *words]
+        env = {**self.environment, **environment}
+        return subprocess.run(argv, cwd=self.settings.project, env=env, capture_output=True, text=True)
+
+    def devbox(self, *words: str) -> str:
+        done = self.run(*words)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def use(self, interpreter: str) -> None:
+        """Bind the project to this interpreter and install it."""
+        text = f"{YAML}pycharm: {{interpreter: {interpreter}}}\n"
+        (self.settings.project / "devbox.yaml").write_text(text)
+        self.devbox("pycharm", "--install")
+
+
+@pytest.fixture(scope="session")
+def stage(bench: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Everything up to the settings, done by the real command line."""
+    tmp = tmp_path_factory.mktemp("pycharm")
+    project, home = tmp / "code", tmp / "home"
+    options = home / ".config/JetBrains/PyCharm2024.1/options"
+    project.mkdir()
+    options.mkdir(parents=True)
+    hosts.down("pycharm")
+    host = hosts.up(hosts.Wish("pycharm"))
+    (tmp / "ssh_config").write_text(hosts.ssh_config())
+    for name, text in {
+        "Dockerfile.dev": DOCKERFILE,
+        "web.py": "print('hello')\n",
+        "compose.yaml": COMPOSE,
+        "devbox.yaml": YAML,
+    }.items():
+        (project / name).write_text(text)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(TOP),
+        "HOME": str(home),
+        "DEVBOX_SSH_CONFIG": str(tmp / "ssh_config"),
+    }
+    made = Stage(host, Settings(project, options, home), environment)
+    made.devbox("init", "--yes")
+    made.devbox("build")
+    made.devbox("sync")
+    made.devbox("pycharm", "--install")
+    yield made
+    hosts.down(host.name)
