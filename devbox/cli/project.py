@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,21 @@ def opened(run: Options) -> Iterator[Project]:
         wiring.open_daemon(config, host) as daemon,
     ):
         yield Project(config, host, daemon, Services(config, host, daemon, run.console.event))
+
+
+def reconnecting(run: Options, live: Project) -> Callable[[], AbstractContextManager[Services]]:
+    """What connects again and again: first it is the connection that is there, then a new one each time."""
+    first = [live.services]
+
+    @contextmanager
+    def connect() -> Iterator[Services]:
+        if first:
+            yield first.pop()
+            return
+        with opened(run) as again:
+            yield again.services
+
+    return connect
 
 
 def forward_state(config: Config) -> StateFile:

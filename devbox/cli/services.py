@@ -13,11 +13,12 @@ from dataclasses import asdict
 import typer
 
 from devbox.cli import completing, options, project
-from devbox.cli.following import Follower, Printer
+from devbox.cli.following import Printer
 from devbox.cli.terminal import connect, is_terminal
-from devbox.ports.daemon import Container, Daemon, ExecSpec
+from devbox.ports.daemon import Daemon, ExecSpec
 from devbox.ports.host import Host
 from devbox.services import model, plan, running
+from devbox.services.following import Follower, Lines
 from devbox.services.forwarding import Forwarder
 
 _PASS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -83,17 +84,16 @@ def logs(
             if live.config.service(name) is None:
                 live.services.running(name)
         printer = Printer(run.console, names, names=len(names) > 1)
-
-        def find() -> list[Container]:
-            mine = live.daemon.containers(live.services.labels)
-            return [one for one in mine if model.service_of(one) in names and model.ONE_OFF not in one.labels]
-
         if follow:
-            Follower(live.daemon, find, printer).run(threading.Event(), tail)
+            follower = Follower(project.reconnecting(run, live), names, printer.line, printer.event)
+            follower.run(threading.Event(), dict.fromkeys(names, tail))
             return
-        for container in sorted(find(), key=model.service_of):
+        for container in sorted(live.services.containers(names), key=model.service_of):
+            lines = Lines(model.service_of(container), printer.line)
             with live.daemon.logs(container.id, tail=tail) as pieces:
-                printer.pieces(model.service_of(container), pieces)
+                for piece in pieces:
+                    lines.take(piece)
+            lines.end()
 
 
 @exec_app.command(context_settings=_PASS)

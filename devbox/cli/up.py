@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,12 +10,10 @@ import typer
 
 from devbox.cli import completing, options, project
 from devbox.cli.build import build_image
-from devbox.cli.following import Follower, Printer
 from devbox.cli.options import Options
 from devbox.cli.project import Project
 from devbox.cli.tracing import trace_extra
 from devbox.image.build import plan
-from devbox.ports.daemon import Container
 from devbox.services import model
 from devbox.services.model import Extra
 from devbox.services.running import account
@@ -54,7 +51,10 @@ def up(
         data = bring_up(run, live, wish)
         run.console.finish("up.done", summary(data), data)
         if watch:
-            _stay(run, live, synced=wish.sync)
+            from devbox.cli.window import Window
+
+            fresh = [name for group in ("created", "replaced", "restarted") for name in data[group]]
+            Window(run, live).stay(wish.sync, fresh)
 
 
 def bring_up(run: Options, live: Project, wish: Wish) -> dict[str, Any]:
@@ -85,27 +85,3 @@ def summary(data: dict[str, Any]) -> str:
     for service, urls in sorted(data["addresses"].items()):
         lines += [f"  {service:<12} {url}" for url in urls]
     return "\n".join(lines)
-
-
-def _stay(run: Options, live: Project, synced: bool) -> None:
-    """Sync and logs in one window, until ^C; the services go on."""
-    stop = threading.Event()
-    names = [one.name for one in live.config.services]
-    printer = Printer(run.console, names)
-
-    def find() -> list[Container]:
-        mine = live.daemon.containers(live.services.labels)
-        return [one for one in mine if model.ONE_OFF not in one.labels]
-
-    follower = Follower(live.daemon, find, printer)
-    threading.Thread(target=follower.run, args=(stop, 0), name="devbox-follow", daemon=True).start()
-    run.console.say("watching; ^C ends the watching, `devbox down` the services", "dim")
-    try:
-        if synced:
-            from devbox.cli.sync import watch_until
-
-            watch_until(run, live.config, stop)
-        else:
-            stop.wait()
-    finally:
-        stop.set()

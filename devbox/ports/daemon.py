@@ -145,10 +145,14 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A piece of what a container wrote, as bytes; `error` is its stderr (with a TTY all is stdout)."""
+    """A piece of what a container wrote, as bytes; `error` is its stderr (with a TTY all is stdout).
+
+    `at` is when, by the host's clock, in nanoseconds since the epoch; 0 where that is not known.
+    """
 
     data: bytes
     error: bool = False
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +234,10 @@ class Daemon(Protocol):
     def wait(self, container: str) -> int: ...
 
     def logs(
-        self, container: str, *, follow: bool = False, tail: int | None = None, since: str = ""
-    ) -> AbstractContextManager[Iterator[Output]]: ...
+        self, container: str, *, follow: bool = False, tail: int | None = None, since: int = 0
+    ) -> AbstractContextManager[Iterator[Output]]:
+        """What it wrote: the last `tail` lines (None: all), from `since` on (`Output.at`)."""
+        ...
 
     def attach(self, container: str, tty: bool) -> Attached:
         """Attach to a created container, before it is started, so that nothing is missed."""

@@ -224,6 +224,16 @@ class Services:
             )
         return container
 
+    def containers(self, names: Sequence[str]) -> list[Container]:
+        """The containers of these services, running or not."""
+        mine = self.daemon.containers(self.labels)
+        return [one for one in mine if model.service_of(one) in names and model.ONE_OFF not in one.labels]
+
+    def restart(self, service: str) -> None:
+        """End the service's container and start it again, as it is."""
+        self.daemon.stop(self._name(service))
+        self.daemon.start(self._name(service))
+
     def _name(self, service: str) -> str:
         return model.container_name(self.config, self.user, service)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import calendar
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -74,6 +75,21 @@ def frames(stream: BinaryIO) -> Iterator[Output]:
     """Multiplexed output out of a response: 8 bytes of head (stream, length), then the data."""
     while len(head := stream.read(_FRAME)) == _FRAME:
         yield Output(stream.read(int.from_bytes(head[4:], "big")), error=head[0] == 2)
+
+
+def stamped(pieces: Iterable[Output]) -> Iterator[Output]:
+    """Log messages (one per frame) with the time before each taken off; it is RFC 3339 with nine digits."""
+    for piece in pieces:
+        at, _, data = piece.data.partition(b" ")
+        yield Output(data, piece.error, _nanoseconds(at.decode("ascii", "replace")))
+
+
+def _nanoseconds(text: str) -> int:
+    """`2026-01-31T10:20:30.123456789Z` since the epoch."""
+    whole, _, part = text.rstrip("Z").partition(".")
+    day, _, hour = whole.partition("T")
+    numbers = [int(number) for number in (*day.split("-"), *hour.split(":"))]
+    return calendar.timegm((*numbers, 0, 0, 0)) * 1_000_000_000 + int(part.ljust(9, "0"))
 
 
 def raw(stream: BinaryIO) -> Iterator[Output]:

@@ -23,6 +23,8 @@ from devbox.ports.daemon import (
     Output,
 )
 
+_NANO = 1_000_000_000
+
 
 class DockerDaemon:
     """A daemon behind whatever `dial` opens; `where` names it in messages."""
@@ -93,16 +95,17 @@ class DockerDaemon:
 
     @contextmanager
     def logs(
-        self, container: str, *, follow: bool = False, tail: int | None = None, since: str = ""
+        self, container: str, *, follow: bool = False, tail: int | None = None, since: int = 0
     ) -> Iterator[Iterator[Output]]:
         entry = self._http.call("GET", f"/containers/{container}/json")
-        query: dict[str, Any] = {"stdout": True, "stderr": True, "follow": follow}
+        tty = entry["Config"]["Tty"]
+        query: dict[str, Any] = {"stdout": True, "stderr": True, "follow": follow, "timestamps": not tty}
         query["tail"] = "all" if tail is None else tail
         if since:
-            query["since"] = since
+            query["since"] = f"{since // _NANO}.{since % _NANO:09}"
         with self._http.stream("GET", f"/containers/{container}/logs", query) as response:
-            read = attached.raw if entry["Config"]["Tty"] else attached.frames
-            yield read(cast("BinaryIO", response))
+            stream = cast("BinaryIO", response)
+            yield attached.raw(stream) if tty else attached.stamped(attached.frames(stream))
 
     def attach(self, container: str, tty: bool) -> attached.Session:
         query = {"stream": True, "stdin": True, "stdout": True, "stderr": True}

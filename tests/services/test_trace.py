@@ -1,0 +1,55 @@
+"""`up --trace`: spans of a program that knows nothing of devbox, in an image that has nothing of it."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+
+import pytest
+
+from tests.services.shop import Shop
+
+pytestmark = pytest.mark.host
+
+PAGES = """
+import time
+
+def slow_words():
+    time.sleep(0.05)
+    return b"slow words"
+"""
+APP = """
+from wsgiref.simple_server import make_server
+from pages import slow_words
+
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [slow_words()]
+
+make_server("0.0.0.0", 8000, application).serve_forever()
+"""
+
+
+def test_spans_arrive_and_nothing_is_installed(shop: Shop) -> None:
+    (shop.folder / "server.py").write_text(APP)
+    (shop.folder / "pages.py").write_text(PAGES)
+    run = shop.terminal.devbox
+    run("up", "--trace", "web")
+    assert shop.page() == "slow words"
+    (address,) = shop.rows()["web"]["addresses"]  # type: ignore[misc]
+    with urllib.request.urlopen(address, timeout=5) as answer:
+        assert answer.read() == b"slow words"
+
+    end = time.monotonic() + 20
+    found: list[dict[str, object]] = []
+    while not found and time.monotonic() < end:
+        rows = json.loads(run("trace", "slow", "--json").stdout)
+        found = [row for row in rows if "slow_words" in str(row)]
+    assert found, rows
+    assert json.loads(run("trace", "ls", "--service", "web", "--json").stdout)
+
+    # Without --trace the same image runs without any of it.
+    run("run", "--", "python", "-c", "import devbox_tracer", code=1)
+    run("up", "--no-build", "--no-sync", "web")
+    run("exec", "web", "python", "-c", "import devbox_tracer", code=1)
