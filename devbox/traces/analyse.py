@@ -153,8 +153,26 @@ def percentile(ordered: Sequence[int], percent: float) -> int:
     return ordered[max(0, min(len(ordered) - 1, int(rank) - 1))]
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stretch of the critical path: from `start` to `end` the trace waited for this span itself, or, when
+    `waiting`, for it to begin (a message in a queue).
+    """
+
+    node: Node
+    start: int
+    end: int
+    waiting: bool = False
+
+
 def critical_path(roots: Sequence[Node]) -> list[Node]:
-    """The spans that the end of the trace had to wait for, in order; marks them `critical`.
+    """The spans that the end of the trace had to wait for, in order; marks them `critical`."""
+    path = {id(step.node): step.node for step in critical_steps(roots)}
+    return sorted(path.values(), key=lambda node: (node.span.start, node.depth))
+
+
+def critical_steps(roots: Sequence[Node]) -> list[Step]:
+    """The whole critical path without gaps, in time; marks its spans `critical`.
 
     From the last end backwards: inside a span, the child that ended last before the point reached is what was
     waited for. A child that outlives its parent (a consumer behind a queue) extends the path beyond it.
@@ -164,18 +182,26 @@ def critical_path(roots: Sequence[Node]) -> list[Node]:
     reach: dict[str, int] = {}
     for node in reversed(list(walk(roots))):
         reach[node.span.span_id] = max([node.span.end, *(reach[one.span.span_id] for one in node.children)])
-    path: list[Node] = []
     root = max(roots, key=lambda one: reach[one.span.span_id])
-    stack = [(root, reach[root.span.span_id])]
+    steps: list[Step] = []
+    stack = [(root, root.span.start, reach[root.span.span_id])]
     while stack:
-        node, until = stack.pop()
+        node, since, until = stack.pop()
         node.critical = True
-        path.append(node)
+        since = max(since, node.span.start)
         for child in sorted(node.children, key=lambda one: reach[one.span.span_id], reverse=True):
-            if child.span.start < until:
-                stack.append((child, min(until, reach[child.span.span_id])))
-                until = child.span.start
-    return sorted(path, key=lambda node: (node.span.start, node.depth))
+            if child.span.start >= until:
+                continue
+            end = min(until, reach[child.span.span_id])
+            if end < until:
+                steps.append(Step(node, max(since, end), until))
+            stack.append((child, since, end))
+            if child.span.start > node.span.end:
+                begin = max(since, node.span.end)
+                steps.append(Step(child, begin, max(begin, child.span.start), waiting=True))
+            until = max(since, min(child.span.start, node.span.end))
+        steps.append(Step(node, since, max(since, until)))
+    return sorted(steps, key=lambda step: (step.start, step.end, step.node.depth))
 
 
 def service_map(spans: Iterable[Span]) -> list[Edge]:

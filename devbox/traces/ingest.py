@@ -19,6 +19,7 @@ class Collected:
 
     spans: int = 0
     processes: int = 0
+    traces: set[str] = field(default_factory=set)
     unreadable: list[str] = field(default_factory=list)
 
 
@@ -45,6 +46,7 @@ def collect(source: SpoolSource, store: Store) -> Collected:
         source.remove(reader.done)
         result.spans += len(reader.spans)
         result.processes += 1
+        result.traces.update(span.trace_id for span in reader.spans)
     store.hold_bound()
     return result
 

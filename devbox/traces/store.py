@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from devbox.errors import DevboxError
 from devbox.traces import evict, sums
@@ -14,7 +15,7 @@ from devbox.traces.database import Database, Full
 from devbox.traces.model import Account, Operation, Process, Span, TraceSummary
 from devbox.traces.query import Query
 from devbox.traces.reading import all_spans, number_of, spans_of
-from devbox.traces.search import search
+from devbox.traces.search import search, summaries
 from devbox.traces.writing import Writer
 
 DEFAULT_BOUND = 512 << 20
@@ -178,6 +179,16 @@ class Store:
     ) -> list[TraceSummary]:
         """Traces that fit; `order` is newest or slowest (first)."""
         return search(self._database, query or Query(), limit, order)
+
+    def summaries(self, trace_ids: Sequence[str]) -> list[TraceSummary]:
+        """The rows of these traces, as far as they are here."""
+        return summaries(self._database, trace_ids)
+
+    def resource(self, identity: str) -> Mapping[str, Any]:
+        """What a process said about itself."""
+        row = self._db.execute("SELECT resource FROM process WHERE identity = ?", (identity,)).fetchone()
+        found: Mapping[str, Any] = json.loads(row[0]) if row else {}
+        return found
 
     def matching(self, prefix: str, limit: int = 3) -> list[str]:
         """Ids of traces that begin with `prefix` (hex)."""

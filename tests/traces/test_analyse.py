@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devbox.traces.analyse import critical_path, percentile, self_time, service_map, slowest, tree, walk
+from devbox.traces.analyse import (
+    critical_path,
+    critical_steps,
+    percentile,
+    self_time,
+    service_map,
+    slowest,
+    tree,
+    walk,
+)
 from devbox.traces.model import Operation, Span
 from devbox.traces.render import duration, waterfall
 
@@ -90,6 +101,38 @@ def test_the_critical_path_goes_on_behind_a_queue() -> None:
         made("consume", 50, 90, "publish", kind="consumer"),
     ]
     assert [node.span.span_id for node in critical_path(tree(spans))] == ["request", "publish", "consume"]
+
+
+def test_the_steps_of_the_critical_path_say_who_was_waited_for_and_when() -> None:
+    spans = [
+        made("request", 0, 20),
+        made("work", 2, 8, "request"),
+        made("publish", 10, 12, "request", kind="producer"),
+        made("consume", 50, 90, "publish", kind="consumer"),
+        made("write", 60, 70, "consume"),
+    ]
+    steps = critical_steps(tree(spans))
+    assert [(step.node.span.span_id, step.start, step.end, step.waiting) for step in steps] == [
+        ("request", 0, 2, False),
+        ("work", 2, 8, False),
+        ("request", 8, 10, False),
+        ("publish", 10, 12, False),
+        ("consume", 12, 50, True),
+        ("consume", 50, 60, False),
+        ("write", 60, 70, False),
+        ("consume", 70, 90, False),
+    ]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 50), st.integers(0, 50)), min_size=1))
+def test_the_critical_path_has_neither_gaps_nor_overlaps(rows: list[tuple[int, int, int]]) -> None:
+    """From the root's start to the last end that it leads to, whatever clocks say."""
+    spans = [
+        made(str(own), start, start + took, str(parent) if parent < own else "")
+        for own, (parent, start, took) in enumerate(rows)
+    ]
+    steps = [step for step in critical_steps(tree(spans)) if step.end > step.start]
+    assert all(one.end == two.start for one, two in pairwise(steps))
 
 
 def test_the_map_counts_calls_between_services() -> None:

@@ -1,0 +1,1 @@
+"""Two sets of traces side by side: what came, what went, what became slower."""

@@ -1,0 +1,161 @@
+"""The page's addresses."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from devbox.errors import UsageError
+from devbox.rendering import templates_dir
+from devbox.traces.analyse import self_time
+from devbox.traces.compare.analyse import compare
+from devbox.traces.model import Span
+from devbox.traces.page import documents
+from devbox.traces.page.sources import Sources, launcher, links, open_in_editor
+from devbox.traces.query import parse
+from devbox.traces.search import ORDERS
+from devbox.traces.store import Store
+from devbox.web.assets import Assets
+from devbox.web.guard import Guard
+from devbox.web.live import Channel
+from devbox.web.model import Refused, Request, Response, Route, as_json
+from devbox.web.server import Site
+
+VIEWS = ("/", "/traces", "/trace/{trace}", "/map", "/compare")
+"""Addresses that a person may open, keep and send: all of them are the one page."""
+MOST_LISTED = 500
+COMPARED = 200
+"""Traces of each side that a comparison looks at."""
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the page says of itself: whose traces these are, and the project's name in its editor."""
+
+    title: str
+    project: str
+
+
+class TracePage:
+    """Answers the page. The store is read under a lock: requests come in threads of their own."""
+
+    def __init__(self, store: Store, sources: Sources, about: About) -> None:
+        self._store = store
+        self._sources = sources
+        self._about = about
+        self._lock = threading.Lock()
+        self._assets = Assets(templates_dir() / "web" / "traces")
+
+    def site(self, guard: Guard, channel: Channel, more: Sequence[Route] = ()) -> Site:
+        """All of it, as a server can serve it."""
+        views = [Route("GET", view, self._view) for view in VIEWS]
+        routes = [
+            Route("GET", "/assets/{name*}", self._assets.answer),
+            Route("GET", "/api/about", self._said_about),
+            Route("GET", "/api/functions", self._functions),
+            Route("GET", "/api/traces", self._traces),
+            Route("GET", "/api/map", self._map),
+            Route("GET", "/api/compare", self._compare),
+            Route("GET", "/api/trace/{trace}", self._trace),
+            Route("GET", "/api/trace/{trace}/log", self._log),
+            Route("GET", "/api/trace/{trace}/span/{span}", self._span),
+            Route("POST", "/api/open", self._open),
+        ]
+        return Site([*views, *routes, *more], guard, channel)
+
+    def _read(self, ask: Callable[[Store], _T]) -> _T:
+        with self._lock:
+            return ask(self._store)
+
+    def _view(self, request: Request, **_: str) -> Response:
+        return self._assets.answer(request, "index.html")
+
+    def _said_about(self, request: Request) -> Response:
+        accounts = self._read(lambda store: store.accounts())
+        lost = {name: one.dropped for name, one in accounts.items() if one.dropped}
+        stored = sum(one.stored for one in accounts.values())
+        about = {"title": self._about.title, "project": self._about.project}
+        return as_json({**about, "stored": stored, "lost": lost, "editor": launcher()})
+
+    def _functions(self, request: Request) -> Response:
+        rows = self._read(lambda store: store.functions())[:MOST_LISTED]
+        return as_json([documents.function(row, self._sources.locate) for row in rows])
+
+    def _traces(self, request: Request) -> Response:
+        order = request.query.get("order", "newest")
+        if order not in ORDERS:
+            raise Refused(400, f"`order` is one of: {', '.join(ORDERS)}")
+        found = self._read(lambda store: store.traces(self._limit(request), _query(request, "q"), order))
+        return as_json([documents.summary(one) for one in found])
+
+    def _limit(self, request: Request) -> int:
+        try:
+            return max(1, min(MOST_LISTED, int(request.query.get("limit", "50"))))
+        except ValueError:
+            raise Refused(400, "`limit` is a number") from None
+
+    def _map(self, request: Request) -> Response:
+        return as_json([documents.edge(one) for one in self._read(lambda store: store.edges())])
+
+    def _compare(self, request: Request) -> Response:
+        before, after = _query(request, "a"), _query(request, "b")
+        sets = [self._read(lambda store, one=one: _sample(store, one)) for one in (before, after)]
+        return as_json(documents.comparison(compare(*sets)))
+
+    def _spans(self, trace: str) -> list[Span]:
+        found = self._read(lambda store: list(store.spans(trace)))
+        if not found:
+            raise Refused(404, f"no trace {trace}: it was never here, or it had to make room for newer ones")
+        return found
+
+    def _trace(self, request: Request, trace: str) -> Response:
+        return as_json(documents.trace(self._spans(trace), self._sources.locate))
+
+    def _log(self, request: Request, trace: str) -> Response:
+        return as_json(documents.told(self._spans(trace)))
+
+    def _span(self, request: Request, trace: str, span: str) -> Response:
+        spans = self._spans(trace)
+        one = next((one for one in spans if one.span_id == span), None)
+        if one is None:
+            raise Refused(404, f"no span {span} in this trace")
+        own = self_time(one, (child for child in spans if child.parent_id == span))
+        peers, resource = self._read(lambda store: (store.peers(one.operation), store.resource(one.process)))
+        found: dict[str, Any] = documents.detail(one, peers, own, resource)
+        local = self._sources.locate(one.operation.file)
+        found["links_to"] = links(local, one.operation.line, self._about.project) if local else {}
+        return as_json(found)
+
+    def _open(self, request: Request) -> Response:
+        if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+            raise Refused(415, "this takes JSON")
+        wanted = _object(request.body)
+        local = self._sources.locate(str(wanted.get("file", "")))
+        if not local:
+            raise Refused(404, f"{wanted.get('file')} is not a file of this project here")
+        line = wanted.get("line", 1)
+        return as_json({"opened": open_in_editor(local, line if isinstance(line, int) else 1)})
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    import json
+
+    try:
+        found = json.loads(body)
+    except ValueError:
+        raise Refused(400, "this is not JSON") from None
+    return found if isinstance(found, dict) else {}
+
+
+def _query(request: Request, name: str) -> Any:
+    try:
+        return parse(request.query.get(name, ""))
+    except UsageError as error:
+        raise Refused(400, f"{error.what}: {error.why}" if error.why else error.what) from None
+
+
+def _sample(store: Store, query: Any) -> list[list[Span]]:
+    return [list(store.spans(one.trace_id)) for one in store.traces(COMPARED, query)]

@@ -1,0 +1,1 @@
+"""Named patterns in one trace: what experienced people see in a waterfall, said in words."""
