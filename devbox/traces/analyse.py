@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -115,44 +114,6 @@ def uncovered(start: int, end: int, parts: Sequence[tuple[int, int]]) -> int:
     return end - start - covered
 
 
-def slowest(spans: Iterable[Span]) -> list[Slow]:
-    """All functions of all traces by the sum of their self times, the guilty one first."""
-    everything = list(spans)
-    children: dict[tuple[str, str], list[Span]] = defaultdict(list)
-    for span in everything:
-        if span.parent_id:
-            children[span.trace_id, span.parent_id].append(span)
-    calls: dict[Operation, list[tuple[int, Span]]] = defaultdict(list)
-    for span in everything:
-        own = self_time(span, children.get((span.trace_id, span.span_id), ()))
-        calls[span.operation].append((own, span))
-    rows = [_slow(operation, found) for operation, found in calls.items()]
-    return sorted(rows, key=lambda row: (-row.total, row.operation.service, row.operation.name))
-
-
-def _slow(operation: Operation, calls: list[tuple[int, Span]]) -> Slow:
-    times = sorted(own for own, _ in calls)
-    worst = max(calls, key=lambda call: call[0])[1]
-    return Slow(
-        operation,
-        len(calls),
-        sum(span.failed for _, span in calls),
-        sum(times),
-        percentile(times, 50),
-        percentile(times, 95),
-        percentile(times, 99),
-        worst.trace_id,
-    )
-
-
-def percentile(ordered: Sequence[int], percent: float) -> int:
-    """Nearest rank: a value that did occur."""
-    if not ordered:
-        return 0
-    rank = -(-len(ordered) * percent // 100)
-    return ordered[max(0, min(len(ordered) - 1, int(rank) - 1))]
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """A stretch of the critical path: from `start` to `end` the trace waited for this span itself, or, when
@@ -202,25 +163,3 @@ def critical_steps(roots: Sequence[Node]) -> list[Step]:
             until = max(since, min(child.span.start, node.span.end))
         steps.append(Step(node, since, max(since, until)))
     return sorted(steps, key=lambda step: (step.start, step.end, step.node.depth))
-
-
-def service_map(spans: Iterable[Span]) -> list[Edge]:
-    """Who calls whom, by road, the busiest first. Callers that are not traced are called "(outside)"."""
-    everything = list(spans)
-    by_id = {(span.trace_id, span.span_id): span for span in everything}
-    calls: dict[tuple[str, str, str], list[Span]] = defaultdict(list)
-    for span in everything:
-        if span.operation.kind not in ("server", "consumer"):
-            continue
-        parent = by_id.get((span.trace_id, span.parent_id))
-        caller = parent.operation.service if parent else "(outside)"
-        road = str(span.attributes.get("road", "queue" if span.operation.kind == "consumer" else "http"))
-        calls[caller, span.operation.service, road].append(span)
-    edges = []
-    for (caller, callee, road), found in calls.items():
-        times = sorted(span.duration for span in found)
-        errors = sum(span.failed for span in found)
-        edges.append(
-            Edge(caller, callee, road, len(found), errors, percentile(times, 50), percentile(times, 95))
-        )
-    return sorted(edges, key=lambda edge: (-edge.count, edge.caller, edge.callee, edge.road))

@@ -18,7 +18,15 @@ from devbox.errors import UsageError
 from devbox.traces.model import KINDS, Span
 from devbox.traces.share import plain
 
-UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000}
+UNITS = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3600_000_000_000,
+}
 FOREVER = 1 << 62
 
 
@@ -51,14 +59,18 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Groups, each for a span somewhere below one of the group before; and the whole trace's duration."""
+    """Groups, each for a span somewhere below one of the group before; and the whole trace's duration and
+    age, in ns.
+    """
 
     groups: tuple[Group, ...] = ()
     least: int = 0
     most: int = FOREVER
+    oldest: int = FOREVER
+    youngest: int = 0
 
     def fits(self, spans: Sequence[Span]) -> bool:
-        """Whether a trace of these spans is one (its duration apart)."""
+        """Whether a trace of these spans is one (its duration and age apart)."""
         parents = {span.span_id: span.parent_id for span in spans}
         reached: set[str] | None = None
         for group in self.groups:
@@ -97,18 +109,18 @@ def parse(text: str) -> Query:
     except ValueError:
         raise UsageError(f"a quotation mark is open in {text!r}") from None
     groups: list[list[str]] = [[]]
-    whole = {"least": 0, "most": FOREVER}
+    whole = {"trace>": 0, "trace<": FOREVER, "age<": FOREVER, "age>": 0}
     for term in terms:
-        limit = re.fullmatch(r"trace([<>])(.+)", term)
+        limit = re.fullmatch(r"((?:trace|age)[<>])(.+)", term)
         if limit:
-            whole["least" if limit[1] == ">" else "most"] = _ns(limit[2])
+            whole[limit[1]] = _ns(limit[2])
         elif term == ">>":
             groups.append([])
         else:
             groups[-1].append(term)
     if any(not group for group in groups) and len(groups) > 1:
         raise UsageError("`>>` stands between two spans", next_steps=["service:order >> service:user"])
-    return Query(tuple(_group(group) for group in groups if group), whole["least"], whole["most"])
+    return Query(tuple(_group(group) for group in groups if group), *whole.values())
 
 
 def _group(terms: Sequence[str]) -> Group:
@@ -136,7 +148,7 @@ def _group(terms: Sequence[str]) -> Group:
 
 
 def _ns(text: str) -> int:
-    found = re.fullmatch(r"=?(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m)?", text)
+    found = re.fullmatch(r"=?(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)?", text)
     if not found:
         raise UsageError(f"{text!r} is not a duration", next_steps=["took>10ms", "trace>1.5s"])
     return int(float(found[1]) * UNITS[found[2] or "ms"])

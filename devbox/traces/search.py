@@ -4,6 +4,7 @@ is asked of the candidates' spans.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -93,6 +94,11 @@ def _conditions(query: Query) -> tuple[list[str], list[Any]]:
     least = max([query.least, *(group.least for group in query.groups)])
     if least:
         also("t.finish - t.start >= ?", least)
+    now = time.time_ns()
+    if query.oldest < FOREVER:
+        also("t.start >= ?", now - query.oldest)
+    if query.youngest:
+        also("t.start <= ?", now - query.youngest)
     if query.most < FOREVER:
         also("t.finish - t.start <= ?", query.most)
     for group in query.groups:

@@ -91,6 +91,8 @@ def _edge(row: Row, owner: Mapping[bytes, Operation], has_children: bool) -> tup
     operation = owner[span]
     if operation.kind in ENTRIES:
         above = owner.get(parent) if parent else None
+        if above and above.kind == "consumer" and above.service == operation.service:
+            return None  # the message's time in the queue is a bar of its own: one call, not two
         caller = above.service if above else OUTSIDE
         return caller, operation.service, road_of(operation.kind, _attributes(added, '"road"'))
     if operation.kind == "client" and not has_children:

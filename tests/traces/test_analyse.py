@@ -10,15 +10,13 @@ from hypothesis import strategies as st
 from devbox.traces.analyse import (
     critical_path,
     critical_steps,
-    percentile,
     self_time,
-    service_map,
-    slowest,
     tree,
     walk,
 )
 from devbox.traces.model import Operation, Span
 from devbox.traces.render import duration, waterfall
+from tests.traces.reference import percentile, service_map, slowest
 
 
 def made(name: str, start: int, end: int, parent: str = "", **more: str) -> Span:

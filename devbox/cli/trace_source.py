@@ -1,0 +1,117 @@
+"""Where `devbox trace` gets its spans from, and the store that belongs to it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devbox.cli.options import Options
+from devbox.errors import UsageError
+
+if TYPE_CHECKING:
+    from devbox.config.model import Config
+    from devbox.ports.traces import SpoolSource
+    from devbox.traces.query import Query
+    from devbox.traces.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One place where spans come from. `mappings`: folders as its processes see them -> folders here; `own`:
+    its processes run on this machine, their paths are ours.
+    """
+
+    title: str
+    project: str
+    database: Path
+    opened: Callable[[], AbstractContextManager[SpoolSource]]
+    mappings: Sequence[tuple[str, Path]] = ()
+    own: bool = False
+
+
+def origin(run: Options, spool: Path | None, local: bool) -> Origin:
+    """What this run is about: a folder of this machine, the local shop, or the config's host."""
+    from devbox.config.paths import project_state_dir, state_dir
+
+    is_shop = spool is None and (local or run.config_file() is None)
+    if is_shop:
+        spool = state_dir() / "workload" / "spool"
+    if spool is None:
+        return _on_host(run.load())
+    from devbox import wiring
+
+    folder = spool.resolve()
+    title = "the shop on this machine" if is_shop else str(folder)
+    database = project_state_dir(str(folder), "") / "traces.db"
+    return Origin(
+        title, Path.cwd().name, database, lambda: nullcontext(wiring.local_spools(folder)), own=True
+    )
+
+
+def _on_host(config: Config) -> Origin:
+    from devbox import wiring
+    from devbox.config.paths import project_state_dir
+
+    @contextmanager
+    def opened() -> Iterator[SpoolSource]:
+        with wiring.open_host(config) as host:
+            yield wiring.host_spools(host, config)
+
+    mappings = [(one.container, Path(config.root, one.local)) for one in config.sync]
+    title = f"{config.name} on {config.host.rpartition('@')[2]}"
+    database = project_state_dir(config.root, config.host) / "traces.db"
+    return Origin(title, Path(config.root).name, database, opened, mappings)
+
+
+@contextmanager
+def collected(run: Options, spool: Path | None, local: bool) -> Iterator[Store]:
+    """The store, with everything that was recorded until now."""
+    from devbox.traces.ingest import collect
+    from devbox.traces.store import Store
+
+    found = origin(run, spool, local)
+    store = Store(found.database)
+    try:
+        with found.opened() as source:
+            brought = collect(source, store)
+        for name in brought.unreadable:
+            run.console.warn(f"not a spool of this version of devbox, left alone: {name}")
+        store.settle()
+        yield store
+    finally:
+        store.close()
+
+
+def query_of(text: str, service: str = "", errors: bool = False) -> Query:
+    """The query that an argument and the options beside it make together."""
+    from devbox.traces.query import parse
+
+    terms = [text, f"service={shlex.quote(service)}" if service else "", "error" if errors else ""]
+    return parse(" ".join(term for term in terms if term))
+
+
+def resolve(store: Store, trace: str) -> str:
+    """The id of the trace that is meant; `UsageError` when it is none or several."""
+    if trace == "last":
+        newest = store.traces(1)
+        if newest:
+            return newest[0].trace_id
+        raise UsageError("there are no traces yet", next_steps=["devbox workload load", "devbox trace ls"])
+    found = store.matching(trace.lower())
+    if len(found) == 1:
+        return found[0]
+    why = "no trace begins so" if not found else f"several begin so: {', '.join(found)}"
+    raise UsageError(f"no single trace {trace!r}", why=why, next_steps=["devbox trace ls"])
+
+
+def say_losses(run: Options, store: Store) -> None:
+    """Say where spans went missing, when any did."""
+    for service, account in store.accounts().items():
+        if account.dropped:
+            causes = {key: value for key, value in asdict(account).items() if value and key != "stored"}
+            text = ", ".join(f"{key} {value}" for key, value in causes.items())
+            run.console.warn(f"{service}: {account.dropped} of {account.created} spans lost ({text})")

@@ -1,0 +1,62 @@
+"""`devbox trace ui`: the page, and the collector behind it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from devbox.cli.options import Options
+from devbox.cli.trace_source import Origin
+from devbox.ports.events import Event
+
+DAY = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How the page shall be served. `days` is how long traces are kept, `mebibytes` how much of them."""
+
+    bind: str
+    port: int
+    browse: bool
+    days: float
+    mebibytes: int
+
+
+def serve(run: Options, origin: Origin, wish: Wish) -> None:
+    """Until Ctrl-C."""
+    with _served(origin, wish) as url:
+        text = f"traces of {origin.title}: {url}   (Ctrl-C ends it)"
+        run.console.event(Event("trace.ui", text, {"url": url}))
+        if wish.browse:
+            import webbrowser
+
+            webbrowser.open(url)
+        threading.Event().wait()
+
+
+@contextmanager
+def _served(origin: Origin, wish: Wish) -> Iterator[str]:
+    from devbox.traces.page.collector import Collector
+    from devbox.traces.page.site import About, TracePage
+    from devbox.traces.page.sources import Sources
+    from devbox.traces.store import Store
+    from devbox.web.guard import Guard
+    from devbox.web.live import Channel
+    from devbox.web.server import serving
+
+    def opened() -> Store:
+        return Store(origin.database, wish.mebibytes << 20)
+
+    channel = Channel()
+    with ExitStack() as stack:
+        reader = opened()
+        stack.callback(reader.close)
+        page = TracePage(reader, Sources(origin.mappings, origin.own), About(origin.title, origin.project))
+        url = stack.enter_context(serving(page.site(Guard.of(wish.bind), channel), wish.port))
+        collector = Collector(origin.opened, opened, channel, wish.days * DAY)
+        collector.start()
+        stack.callback(collector.stop)
+        yield url

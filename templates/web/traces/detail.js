@@ -1,0 +1,59 @@
+// Everything about the chosen span.
+
+import { get } from "traces/api.js";
+import { histogram } from "traces/chart.js";
+import { h, show } from "traces/dom.js";
+import { count, duration, place } from "traces/format.js";
+import { chip, openSource } from "traces/pieces.js";
+import { FAILED } from "traces/tree.js";
+
+export function detail(tree, page) {
+  const element = h("aside", { class: "panel detail", "aria-label": "Span" });
+  let asked = -1;
+
+  async function select(at) {
+    asked = at;
+    show(element, head(at));
+    const found = await get(`/api/trace/${tree.trace.id}/span/${tree.id[at]}`).catch((error) => ({ failed: error }));
+    if (asked !== at) return;  // another one was chosen meanwhile
+    if (found.failed) show(element, head(at), h("p", { class: "failed" }, found.failed.message));
+    else show(element, head(at), about(at, found));
+  }
+
+  function head(at) {
+    const operation = tree.operation(at);
+    return h("header", {}, chip(operation.service), h("small", {}, operation.kind), h("h2", {}, operation.name),
+      h("dl", { class: "figures" },
+        [["took", duration(tree.took[at])], ["itself", duration(tree.self[at])], ["began at", duration(tree.start[at])]].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+      operation.local
+        ? h("button", { class: "editor", title: operation.local, onclick: () => openSource(operation, page.problem) }, place(operation), h("kbd", {}, "e"))
+        : operation.file && h("code", { class: "quiet" }, `${operation.file}:${operation.line}`));
+  }
+
+  function about(at, found) {
+    const links = Object.entries(found.links_to ?? {});
+    return [
+      links.length ? h("p", { class: "editors" }, "or open in ", links.map(([name, address]) => [h("a", { href: address }, name), " "])) : "",
+      tree.has(at, FAILED) && h("p", { class: "message" }, found.message || "failed"),
+      found.calls > 1 && h("section", {}, h("h3", {}, "Among its peers"),
+        h("p", { class: "quiet" }, `slower than ${found.rank.toFixed(0)} % of ${count(found.calls)} calls; half take up to ${duration(found.p50)}, 95 % up to ${duration(found.p95)}`),
+        histogram(found.peers, tree.self[at])),
+      table("Attributes", found.attributes),
+      found.events.length ? h("section", {}, h("h3", {}, "Events"), found.events.map((event) => [
+        h("h4", {}, event.name, h("small", {}, duration(event.at - tree.trace.start))), table("", event.attributes)])) : "",
+      found.links.length ? h("section", {}, h("h3", {}, "Links"), found.links.map(([trace, span]) => h("a", { href: `/trace/${trace}?span=${span}`, "data-view": true, class: "id" }, trace.slice(0, 12)))) : "",
+      table("Process", found.process),
+      h("p", { class: "quiet ids" }, "span ", h("code", {}, tree.id[at])),
+    ];
+  }
+
+  function table(title, values) {
+    const rows = Object.entries(values);
+    if (!rows.length) return "";
+    return h("section", {}, title && h("h3", {}, title), h("table", { class: "values" }, h("tbody", {}, rows.map(([key, value]) =>
+      h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, typeof value === "object" ? JSON.stringify(value) : String(value)))))));
+  }
+
+  show(element, h("p", { class: "hint" }, "Choose a span: with the mouse, or with ", h("kbd", {}, "j"), " and ", h("kbd", {}, "k")));
+  return { element, select };
+}

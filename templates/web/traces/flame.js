@@ -1,0 +1,88 @@
+// The flame graph: spans of the same operation below the same ones are one block, as wide as the time spent in
+// them and below.
+
+import { h, show } from "traces/dom.js";
+import { duration, percent } from "traces/format.js";
+import { colour } from "traces/palette.js";
+import { FAILED } from "traces/tree.js";
+
+const HIGH = 22;
+const NARROWEST = 0.0008;
+const MOST = 1500;
+
+export function flame(tree, choose) {
+  const root = gathered(tree);
+  let top = root;
+  const sheet = h("div", { class: "flames", role: "tree", "aria-label": "Flame graph" });
+  const trail = h("p", { class: "trail" });
+  const element = h("div", { class: "flame" }, trail, sheet);
+
+  function draw() {
+    const blocks = [];
+    let deepest = 0;
+    const line = [];
+    for (let node = top; node; node = node.above) line.unshift(node);
+    const put = (node, left, width, level) => {
+      const queue = [[node, left, width, level]];
+      while (queue.length && blocks.length < MOST) {
+        const [one, from, wide, depth] = queue.shift();
+        deepest = Math.max(deepest, depth);
+        blocks.push(block(one, from, wide, depth));
+        let at = from;
+        for (const below of one.below) {
+          const share = (below.time / one.time) * wide;
+          if (share >= NARROWEST) queue.push([below, at, share, depth + 1]);
+          at += share;
+        }
+      }
+    };
+    line.slice(0, -1).forEach((node, level) => blocks.push(block(node, 0, 1, level)));
+    put(top, 0, 1, line.length - 1);
+    sheet.style.height = `${(deepest + 1) * HIGH}px`;
+    show(sheet, blocks);
+    trail.textContent = `${top === root ? "whole trace" : top.name}: ${duration(top.time)} of work${top === root ? "" : `, ${percent(top.time / root.time)} of the trace`} · click a block to see it closer`;
+  }
+
+  function block(node, left, width, level) {
+    const text = `${node.service ? node.service + " " : ""}${node.name}: ${duration(node.time)} in ${node.calls} call${node.calls === 1 ? "" : "s"}, ${duration(node.own)} itself`;
+    return h("button", { class: "block" + (node.failed ? " failed" : "") + (node === top ? " top" : ""), role: "treeitem", title: text, "aria-label": text,
+      style: { left: `${left * 100}%`, width: `${width * 100}%`, top: `${level * HIGH}px`, background: node.service ? colour(node.service) : "var(--line)" },
+      onclick: () => { top = node; draw(); if (node.first >= 0) choose(node.first); } }, width > 0.012 ? node.name : "");
+  }
+
+  draw();
+  return { element, select() {}, redraw: draw, key(event) {
+    if (event.key !== "0") return false;
+    top = root;
+    draw();
+    return true;
+  } };
+}
+
+function gathered(tree) {
+  const make = (name, service, above, first) => ({ name, service, above, first, below: [], known: new Map(), time: 0, own: 0, calls: 0, failed: false });
+  const root = make("all", "", null, -1);
+  const nodes = new Array(tree.size);
+  for (let at = 0; at < tree.size; at++) {
+    const above = tree.parent[at] < 0 ? root : nodes[tree.parent[at]];
+    let node = above.known.get(tree.op[at]);
+    if (!node) {
+      node = make(tree.operation(at).name, tree.operation(at).service, above, at);
+      above.known.set(tree.op[at], node);
+      above.below.push(node);
+    }
+    nodes[at] = node;
+    node.own += tree.self[at];
+    node.calls += 1;
+    node.failed ||= tree.has(at, FAILED);
+  }
+  const order = [root];
+  for (let at = 0; at < order.length; at++) order.push(...order[at].below);
+  for (const node of order.reverse()) {
+    node.time += node.own;
+    node.below.sort((one, two) => two.time - one.time);
+    if (node.above) node.above.time += node.time;
+  }
+  root.calls = 1;
+  return root;
+}

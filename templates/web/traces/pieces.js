@@ -1,0 +1,35 @@
+// What several views show alike.
+
+import { h } from "traces/dom.js";
+import { post } from "traces/api.js";
+import { place } from "traces/format.js";
+import { colour } from "traces/palette.js";
+
+export const chip = (service) =>
+  h("span", { class: "chip" }, h("i", { style: { background: colour(service) } }), service);
+
+export const dots = (services) =>
+  h("span", { class: "dots", title: services.join(", ") },
+    services.slice(0, 8).map((one) => h("i", { style: { background: colour(one) } })));
+
+export const empty = (title, ...hint) => h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, ...hint));
+
+export const failure = (error) => h("div", { class: "empty" }, h("h2", {}, "That did not work"), h("p", {}, error.message));
+
+export function source(operation, onProblem) {
+  const text = place(operation);
+  if (!text) return h("span", { class: "source" });
+  if (!operation.local) return h("span", { class: "source", title: operation.file }, text);
+  return h("button", {
+    class: "source open", title: `open ${operation.local}:${operation.line} in your editor`,
+    onclick: (event) => { event.stopPropagation(); openSource(operation, onProblem); },
+  }, text);
+}
+
+export async function openSource(operation, onProblem) {
+  try {
+    await post("/api/open", { file: operation.file, line: operation.line });
+  } catch (error) {
+    onProblem(error.message);
+  }
+}
