@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from tests.rehearsal.summary import Summary
 
-pytest_plugins = ["tests.rehearsal.fixtures", "tests.road.fixtures"]
+pytest_plugins = ["tests.rehearsal.fixtures", "tests.road.fixtures", "tests.browser.fixtures"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
