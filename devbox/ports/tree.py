@@ -202,6 +202,14 @@ class RootFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Survey:
+    """What stands in many folders. `same`: those whose listing is what their mark stands for; not listed."""
+
+    entries: Mapping[bytes, Entry]
+    same: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Abilities:
     """What the host was found to offer. `lane` names it for people."""
 
@@ -237,6 +245,14 @@ class Tree(Protocol):
 
     def scan(self, directories: Iterable[bytes]) -> Mapping[bytes, Entry]:
         """What stands in these directories (not below them); absent ones are left out silently."""
+        ...
+
+    def survey(self, marks: Mapping[bytes, bytes]) -> Survey:
+        """`scan` of these folders, but for those that still have the mark that stands beside them."""
+        ...
+
+    def mark(self, members: Mapping[bytes, Entry]) -> bytes:
+        """The mark of a folder in which exactly this stands, name by name; b"" where there are no marks."""
         ...
 
     def apply(self, waves: Sequence[Sequence[Operation]], sent: Sent) -> Iterator[Outcome]:

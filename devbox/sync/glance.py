@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devbox.ports.tree import Kind
-from devbox.sync.index import FORMAT
+from devbox.sync.rows import FORMAT
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,32 +8,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from devbox.ports.tree import Entry, Kind, MakeDirectory, Move, Operation, Put, PutLink, SetMeta
-from devbox.sync.model import Local, Record
+from devbox.ports.tree import Entry, Kind, Operation
+from devbox.sync import rows
+from devbox.sync.marks import Marks
+from devbox.sync.model import Record
 
-FORMAT = 1
-
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE entry (
-    path BLOB PRIMARY KEY, kind INTEGER NOT NULL,
-    size INTEGER NOT NULL, mtime INTEGER NOT NULL, ctime INTEGER NOT NULL, inode INTEGER NOT NULL,
-    mode INTEGER NOT NULL, target BLOB NOT NULL,
-    there_kind INTEGER NOT NULL, there_size INTEGER NOT NULL, there_mtime INTEGER NOT NULL,
-    there_ctime INTEGER NOT NULL, there_coarse INTEGER NOT NULL, there_target BLOB NOT NULL,
-    digest BLOB NOT NULL, racy INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE intent (path BLOB NOT NULL, kind INTEGER NOT NULL, size INTEGER NOT NULL, mtime INTEGER NOT NULL,
-    target BLOB NOT NULL);
-CREATE INDEX intent_path ON intent (path);
-CREATE TABLE conflict (path BLOB PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
-"""
-_KINDS = {int(kind): kind for kind in Kind}
-_KEEP = "INSERT OR REPLACE INTO entry VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_AFTER_ALL = b"\xff" * 4096
+"""No path is behind this one."""
 
 
 class Index:
@@ -46,16 +31,49 @@ class Index:
 
     def records(self, below: bytes = b"") -> dict[bytes, Record]:
         """The records of a path and of everything below it; all for b""."""
-        rows = self._db.execute(
+        found = self._db.execute(
             "SELECT * FROM entry WHERE ?1 = x'' OR path = ?1 OR (path >= ?2 AND path < ?3)",
             (below, below + b"/", below + b"0"),
         )
-        return {row[0]: _record(row) for row in rows}
+        return {row[0]: rows.record(row) for row in found}
+
+    def records_of(self, folders: Collection[bytes]) -> dict[bytes, Record]:
+        """The records of all folders, and of what is directly in these."""
+        found = self._db.execute("SELECT * FROM entry WHERE kind = ?", (Kind.DIRECTORY,)).fetchall()
+        for folder in folders:
+            prefix = folder + b"/" if folder else b""
+            found += self._db.execute(
+                "SELECT * FROM entry WHERE path >= ? AND path < ? AND instr(substr(path, ?), x'2f') = 0",
+                (prefix, folder + b"0" if folder else _AFTER_ALL, len(prefix) + 1),
+            )
+        return {row[0]: rows.record(row) for row in found}
+
+    def marks(self) -> dict[bytes, Marks]:
+        """The folders that were in step, by their marks; none while anything is open."""
+        if self._db.execute("SELECT 1 FROM intent UNION SELECT 1 FROM conflict LIMIT 1").fetchone():
+            return {}
+        return {path: Marks(here, there) for path, here, there in self._db.execute("SELECT * FROM mark")}
+
+    def mark(self, looked_at: Iterable[bytes], learned: Mapping[bytes, Marks]) -> None:
+        """These folders were looked at whole; those that are in step have marks now, the others none."""
+        with self.together():
+            self._db.executemany("DELETE FROM mark WHERE path = ?", [(path,) for path in looked_at])
+            marked = [(path, one.here, one.there) for path, one in learned.items()]
+            self._db.executemany("INSERT INTO mark VALUES (?,?,?)", marked)
+            self._db.execute(
+                "DELETE FROM mark WHERE path <> x'' AND path NOT IN (SELECT path FROM entry WHERE kind = ?)",
+                (Kind.DIRECTORY,),
+            )
 
     def record(self, path: bytes) -> Record | None:
         """The record of one path."""
         row = self._db.execute("SELECT * FROM entry WHERE path = ?", (path,)).fetchone()
-        return _record(row) if row else None
+        return rows.record(row) if row else None
+
+    def folders(self) -> set[bytes]:
+        """The folders in it."""
+        found = self._db.execute("SELECT path FROM entry WHERE kind = ?", (Kind.DIRECTORY,))
+        return {path for (path,) in found}
 
     def count(self) -> int:
         """How many files and links are in it."""
@@ -66,13 +84,13 @@ class Index:
 
     def agree(self, path: bytes, record: Record, settled: bool = True) -> None:
         """Both sides have this now. Not `settled`: only the local side was looked at, intents stay open."""
-        self._db.execute(_KEEP, _row(path, record))
+        self._db.execute(rows.KEEP, rows.row(path, record))
         if settled:
             self._settle([(path,)])
 
     def agree_all(self, records: Mapping[bytes, Record]) -> None:
         """Both sides have all this now."""
-        self._db.executemany(_KEEP, [_row(path, record) for path, record in records.items()])
+        self._db.executemany(rows.KEEP, [rows.row(path, record) for path, record in records.items()])
         self._settle([(path,) for path in records])
 
     def forget(self, path: bytes) -> None:
@@ -102,15 +120,15 @@ class Index:
 
     def intend(self, operations: Iterable[Operation]) -> None:
         """Journal what is about to be sent."""
-        rows = [row for row in map(_intent, operations) if row]
+        intents = [row for row in map(rows.intent, operations) if row]
         with self.together():
-            self._db.executemany("INSERT INTO intent VALUES (?,?,?,?,?)", rows)
+            self._db.executemany("INSERT INTO intent VALUES (?,?,?,?,?)", intents)
 
     def intents(self) -> dict[bytes, tuple[Entry, ...]]:
         """What a session that did not end may have left on the host."""
         found: dict[bytes, tuple[Entry, ...]] = {}
-        rows = self._db.execute("SELECT * FROM intent WHERE kind <> ? OR target = x''", (Kind.DIRECTORY,))
-        for path, kind, size, mtime, target in rows:
+        left = self._db.execute("SELECT * FROM intent WHERE kind <> ? OR target = x''", (Kind.DIRECTORY,))
+        for path, kind, size, mtime, target in left:
             # Coarse: it is not written down which lane it was; plain SFTP keeps whole seconds only.
             entry = Entry(Kind(kind), size, mtime, target=target, coarse=True)
             found[path] = (*found.get(path, ()), entry)
@@ -118,12 +136,12 @@ class Index:
 
     def moves(self) -> list[tuple[bytes, bytes]]:
         """Renames of folders, old and new, of which it is not known whether they happened."""
-        found = "SELECT target, path FROM intent WHERE kind = ? AND target <> x'' ORDER BY rowid"
-        return list(self._db.execute(found, (Kind.DIRECTORY,)))
+        query = "SELECT target, path FROM intent WHERE kind = ? AND target <> x'' ORDER BY rowid"
+        return list(self._db.execute(query, (Kind.DIRECTORY,)))
 
     def undone(self, operation: Operation) -> None:
         """This operation surely changed nothing: its intent goes, others of its path stay."""
-        what = _intent(operation)
+        what = rows.intent(operation)
         if what is None:
             return
         # Only the newest: the same intent of a session that was killed may have been carried out.
@@ -135,11 +153,11 @@ class Index:
 
     def forget_intents(self, but: set[bytes]) -> None:
         """Everything was looked at: what is still open is no intent of ours, `but` for these paths."""
-        rows = [
+        gone = [
             (path,) for (path,) in self._db.execute("SELECT DISTINCT path FROM intent") if path not in but
         ]
         with self.together():
-            self._db.executemany("DELETE FROM intent WHERE path = ?", rows)
+            self._db.executemany("DELETE FROM intent WHERE path = ?", gone)
 
     @property
     def token(self) -> bytes:
@@ -150,7 +168,7 @@ class Index:
     def start_over(self, token: bytes) -> None:
         """Another root: nothing is known, so nothing can be deleted or overwritten."""
         with self.together():
-            for table in ("entry", "intent", "conflict"):
+            for table in ("entry", "intent", "conflict", "mark"):
                 self._db.execute(f"DELETE FROM {table}")
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('token', ?)", (token,))
 
@@ -178,7 +196,8 @@ class Index:
         try:
             db = self._connect()
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version == FORMAT:
+            if version == rows.FORMAT:
+                db.execute(rows.MARKS)  # younger than the format
                 return db
             fresh = version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone()
             db.close()
@@ -187,7 +206,7 @@ class Index:
         if not fresh:
             self._set_aside()
         db = self._connect()
-        db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {FORMAT};COMMIT;")
+        db.executescript(f"BEGIN;{rows.SCHEMA}{rows.MARKS};PRAGMA user_version = {rows.FORMAT};COMMIT;")
         return db
 
     def _connect(self) -> sqlite3.Connection:
@@ -201,38 +220,3 @@ class Index:
             file = f"{self._file}{suffix}"
             if os.path.exists(file):
                 os.replace(file, f"{self._file}.damaged{suffix}")
-
-
-def _intent(one: Operation) -> tuple[bytes, int, int, int, bytes] | None:
-    """The journal's row of an operation: what stands on the host when it was carried out."""
-    if isinstance(one, Put):
-        return one.path, Kind.FILE, one.size, one.mtime_ns, b""
-    if isinstance(one, SetMeta):
-        return one.path, Kind.FILE, one.expects[0].size, one.mtime_ns, b""
-    if isinstance(one, PutLink):
-        return one.path, Kind.LINK, 0, 0, one.target
-    if isinstance(one, MakeDirectory):
-        return one.path, Kind.DIRECTORY, 0, 0, b""
-    if isinstance(one, Move):
-        return one.target, Kind.DIRECTORY, 0, 0, one.path
-    return None
-
-
-def _row(path: bytes, record: Record) -> tuple[bytes | int, ...]:
-    here, there = record.local, record.remote
-    return (
-        *(path, here.kind, here.size, here.mtime_ns, here.ctime_ns, here.inode, here.mode, here.target),
-        *(there.kind, there.size, there.mtime_ns, there.ctime_ns, there.coarse, there.target),
-        *(record.digest, record.racy),
-    )
-
-
-def _record(row: tuple[int, ...]) -> Record:
-    _path, kind, size, mtime, ctime, inode, mode, target, *there = row
-    there_kind, there_size, there_mtime, there_ctime, coarse, there_target, digest, racy = there
-    return Record(
-        Local(_KINDS[kind], size, mtime, ctime, inode, mode, target),  # type: ignore[arg-type]
-        Entry(_KINDS[there_kind], there_size, there_mtime, mode, there_ctime, there_target, bool(coarse)),  # type: ignore[arg-type]
-        digest,  # type: ignore[arg-type]
-        bool(racy),
-    )

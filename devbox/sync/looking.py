@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from devbox.errors import SyncHalted
-from devbox.ports.tree import Entry, Kind, Tree
+from devbox.ports.tree import Entry, Kind, Survey, Tree
 from devbox.sync import plan as planning
 from devbox.sync import scan
 from devbox.sync.ignore import Ignore, of_tree
 from devbox.sync.index import Index
 from devbox.sync.model import Record, View, parent_of
 from devbox.sync.place import Place
+
+
+class _Ahead(threading.Thread):
+    """A look at the local side, on a thread of its own."""
+
+    def __init__(self, look: Callable[[], scan.Found]) -> None:
+        super().__init__(name="sync-look", daemon=True)
+        self._look = look
+        self._found: scan.Found | None = None
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._found = self._look()
+        except BaseException as error:  # noqa: BLE001 - raised where the result is wanted
+            self._error = error
+
+    def result(self) -> scan.Found:
+        """What was seen, or raised."""
+        self.join()
+        if self._found is None:
+            raise self._error or RuntimeError("nothing was looked at")
+        return self._found
 
 
 @dataclass(slots=True)
@@ -26,6 +51,7 @@ class Looking:
     skipped: dict[bytes, str] = field(default_factory=dict)
     clashed: set[bytes] = field(default_factory=set)
     """Paths where something else stood on the host than expected: it is asked before the next try."""
+    _ahead: _Ahead | None = None
 
     def __post_init__(self) -> None:
         self.reload_rules()
@@ -34,27 +60,61 @@ class Looking:
         """Read the ignore files anew."""
         self.ignore = of_tree(self.place.root, self.place.ignore)
 
+    @property
+    def begun(self) -> bool:
+        """Whether a look at the local side is under way."""
+        return self._ahead is not None
+
+    def begin(self) -> None:
+        """Look at the whole local side from now on, beside whatever else is done; `whole` waits for it."""
+        self._ahead = _Ahead(self._scan_all)
+
     def whole(self, tree: Tree, take_local: frozenset[bytes], may_be_empty: bool) -> View:
-        """Everything on both sides. An empty local tree is a halt unless it was said that it may be."""
-        found, records = self._scan_all(), self.index.records()
-        if records and not found.entries and not may_be_empty:
+        """Both sides, but for folders surely in step. An empty local tree is a halt unless it may be."""
+        if self._ahead is None:
+            self.begin()
+        ahead, self._ahead = self._ahead, None
+        assert ahead
+        found = ahead.result()
+        self.skipped = found.skipped
+        if not found.entries and not may_be_empty and self.index.count():
             raise SyncHalted(
                 "the local folder is empty, or everything in it is ignored",
                 where=os.fsdecode(self.place.root),
                 why="following it would delete everything on the host",
                 next_steps=["devbox sync --confirm-deletes   (if that is meant)"],
             )
-        known = {path for path, one in records.items() if one.local.kind is Kind.DIRECTORY}
-        folders = {b"", *known, *_moved_folders(self.index.moves(), known)}
+        marks = {} if take_local else self.index.marks()
+        as_before = {path for path, one in marks.items() if found.marks.get(path) == one.here}
+        known = self.index.folders()
+        folders = {*found.marks, b"", *known, *_moved_folders(self.index.moves(), known)}
         folders.update(parent_of(path) for path in self.index.intents())
         folders.update(path for path, one in found.entries.items() if one.kind is Kind.DIRECTORY)
-        remote = tree.scan(sorted(folders))
+        survey = tree.survey(
+            {path: marks[path].there if path in as_before else b"" for path in sorted(folders)}
+        )
         for old, new in self.index.moves():
-            if new in remote and old not in remote:
+            if new in survey.entries and old not in survey.entries:
                 with self.index.together():
                     self.index.moved(old, new)  # it happened, and we were killed before we wrote it down
-                records = self.index.records()
-        return View(found.entries, records, remote, self.index.intents(), take_local)
+        return self._view(found, survey, folders, take_local)
+
+    def _view(
+        self, found: scan.Found, survey: Survey, folders: set[bytes], take_local: frozenset[bytes]
+    ) -> View:
+        """What has to be compared: every folder, and what is in those that are not `same`."""
+        if not survey.same:
+            records, local = self.index.records(), found.entries
+            return View(local, records, survey.entries, self.index.intents(), take_local, found.marks)
+        records = self.index.records_of(folders - survey.same)
+        local = {
+            path: one
+            for path, one in found.entries.items()
+            if one.kind is Kind.DIRECTORY or parent_of(path) not in survey.same
+        }
+        quiet = {path: one.remote for path, one in records.items() if parent_of(path) in survey.same}
+        marks = {path: mark for path, mark in found.marks.items() if path not in survey.same}
+        return View(local, records, {**quiet, **survey.entries}, {}, take_local, marks)
 
     def part(self, tree: Tree, paths: Iterable[bytes], subtrees: Iterable[bytes]) -> View:
         """What is in doubt here; what the host has is what the index says until it says otherwise."""
@@ -99,7 +159,6 @@ class Looking:
             )
         found = scan.Found()
         scan.scan(self.place.root, self.ignore, b"", found)
-        self.skipped = found.skipped
         return found
 
     def _with_records(self, path: bytes, found: scan.Found, records: dict[bytes, Record], deep: bool) -> None:

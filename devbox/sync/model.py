@@ -62,6 +62,8 @@ class View:
     """What an interrupted session was about to put there."""
     take_local: frozenset[bytes] = frozenset()
     """Paths whose conflicts the user decided in favour of the local side."""
+    marks: Mapping[bytes, bytes] = field(default_factory=dict)
+    """Of the folders that were looked at whole: the mark of their local side."""
 
 
 @dataclass(slots=True)

@@ -36,6 +36,7 @@ class Outcomes:
     view: View
     plan: Plan
     report: Report
+    agreed: dict[bytes, Record] = field(default_factory=dict)
     kept: list[bytes] = field(default_factory=list)
     """Folders that are gone here and could not be removed there."""
 
@@ -45,6 +46,7 @@ class Outcomes:
         with self.doubts.index.together():
             doubtful = {one.operation.path for one in batch if not self._settle(one, agreed)}
             self.doubts.index.agree_all(agreed)
+        self.agreed.update(agreed)
         for outcome in batch:
             self._say(outcome)
         return doubtful

@@ -13,7 +13,8 @@ from devbox.sync.doubts import Doubts
 from devbox.sync.ignore import Ignore
 from devbox.sync.index import Index
 from devbox.sync.looking import Looking
-from devbox.sync.model import Plan, Report, View
+from devbox.sync.marks import learned
+from devbox.sync.model import Plan, Record, Report, View
 from devbox.sync.outcomes import Outcomes
 from devbox.sync.place import Place
 
@@ -37,6 +38,9 @@ class Rounds:
     """Told of content bytes as they leave."""
     started_ns: int = 0
     """When the round began to look."""
+    _whole: tuple[View, Plan] | None = None
+    _agreed: dict[bytes, Record] = field(default_factory=dict)
+    """What both sides have had since the last look at the whole tree."""
 
     def __post_init__(self) -> None:
         self.looking = Looking(self.place, self.index)
@@ -47,8 +51,23 @@ class Rounds:
 
     def whole(self, tree: Tree, take_local: frozenset[bytes] = frozenset()) -> tuple[View, Plan]:
         """Look at everything on both sides."""
+        if not self.looking.begun:
+            self.begin()
+        self._agreed.clear()
+        view, plan = self._planned(tree, self.looking.whole(tree, take_local, self.confirmed))
+        self._whole = view, plan
+        return view, plan
+
+    def begin(self) -> None:
+        """Look at the local side from now on, while the connection is made; `whole` goes on from there."""
         self.started_ns = time.time_ns()
-        return self._planned(tree, self.looking.whole(tree, take_local, self.confirmed))
+        self.looking.begin()
+
+    def end(self, tree: Tree) -> None:
+        """A round over the whole tree is over, with all that followed from it: folders in step are marked."""
+        if self._whole:
+            (view, plan), self._whole = self._whole, None
+            self.index.mark(view.marks, learned(view, plan, self._agreed, tree))
 
     def part(self, tree: Tree, paths: Iterable[bytes], subtrees: Iterable[bytes]) -> tuple[View, Plan]:
         """Look at what is in doubt."""
@@ -70,6 +89,7 @@ class Rounds:
         if plan.size:
             self.index.intend(plan.operations)
             doubtful, refused = self._carry_out(tree, plan, outcomes)
+            self._agreed.update(outcomes.agreed)
             unclear |= outcomes.refused(tree, refused)
         self.looking.clashed |= unclear
         again = doubtful | unclear

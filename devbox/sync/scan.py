@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -15,12 +16,17 @@ STAGED = os.fsencode(STAGING + ".")
 """How the names of our own half-made local files begin; the ignore rules cover them."""
 
 
+_FIELDS = struct.Struct(">BQqqQIII")
+
+
 @dataclass(slots=True)
 class Found:
     """What a scan saw. `skipped`: sockets, devices and the like, and links that lead out of the tree."""
 
     entries: dict[bytes, Local] = field(default_factory=dict)
     skipped: dict[bytes, str] = field(default_factory=dict)
+    marks: dict[bytes, bytes] = field(default_factory=dict)
+    """Every folder that was listed -> a digest of all that is directly in it and not ignored."""
 
 
 def scan(root: bytes, ignore: Ignore, below: bytes, found: Found) -> None:
@@ -28,20 +34,35 @@ def scan(root: bytes, ignore: Ignore, below: bytes, found: Found) -> None:
     pending = [below]
     while pending:
         folder = pending.pop()
-        prefix = folder + b"/" if folder else b""
         try:
-            with os.scandir(os.path.join(root, folder)) as members:
-                for member in members:
-                    path = prefix + member.name
-                    is_folder = member.is_dir(follow_symlinks=False)
-                    if ignore.covers(path, is_folder):
-                        continue
-                    if _add(root, path, member.stat(follow_symlinks=False), found) and is_folder:
-                        pending.append(path)
+            names = sorted(_members(root, ignore, folder, found))
         except (FileNotFoundError, NotADirectoryError):
             continue  # it went while we looked: its event says so
         except OSError as error:
             found.skipped[folder] = error.strerror or str(error)
+            continue
+        entries = [(path, found.entries[path]) for path in names]
+        pending += [path for path, local in entries if local.kind is Kind.DIRECTORY]
+        found.marks[folder] = new_digest(b"".join(map(_packed, entries))).digest()
+
+
+def _members(root: bytes, ignore: Ignore, folder: bytes, found: Found) -> list[bytes]:
+    """Add what is directly in a folder; its paths."""
+    prefix, paths = folder + b"/" if folder else b"", []
+    with os.scandir(os.path.join(root, folder)) as members:
+        for member in members:
+            path = prefix + member.name
+            if not ignore.covers(path, member.is_dir(follow_symlinks=False)) and _add(
+                root, path, member.stat(follow_symlinks=False), found
+            ):
+                paths.append(path)
+    return paths
+
+
+def _packed(entry: tuple[bytes, Local]) -> bytes:
+    path, one = entry
+    fields = (one.kind, one.size, one.mtime_ns, one.ctime_ns, one.inode, one.mode)
+    return b"%s\0%s" % (path, one.target) + _FIELDS.pack(*fields, len(path), len(one.target))
 
 
 def look(root: bytes, ignore: Ignore, path: bytes, found: Found) -> None:
@@ -63,22 +84,23 @@ def _add(root: bytes, path: bytes, state: os.stat_result, found: Found) -> bool:
         # Times of folders change with their content and mean nothing here; the inode tells of renames.
         found.entries[path] = Local(Kind.DIRECTORY, inode=state.st_ino, mode=0o755)
     elif stat.S_ISLNK(mode):
-        _add_link(root, path, found)
+        return _add_link(root, path, found)
     else:
         found.skipped[path] = "neither file, folder nor link"
         return False
     return True
 
 
-def _add_link(root: bytes, path: bytes, found: Found) -> None:
+def _add_link(root: bytes, path: bytes, found: Found) -> bool:
     try:
         target = os.readlink(os.path.join(root, path))
     except OSError:
-        return
+        return False
     if escapes(path, target):
         found.skipped[path] = "a link that leads out of the tree"
-    else:
-        found.entries[path] = Local(Kind.LINK, mode=0o777, target=target)
+        return False
+    found.entries[path] = Local(Kind.LINK, mode=0o777, target=target)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Session:
     def catch_up(self, report: Report) -> Report:
         """One try of the same: the whole tree is looked at. What was done is added to the report."""
         start = time.monotonic()
+        self.rounds.begin()
         tree = self.link.open()
         view, plan = self.rounds.whole(tree, self._take_local)
         total = sum(one.size for one in plan.operations if isinstance(one, Put))
@@ -62,6 +63,7 @@ class Session:
         for path in doubtful:
             report.problems.setdefault(path, "keeps changing while it is read")
         self._index.forget_intents(doubtful)
+        self.rounds.end(tree)
         return self._finish(report, start)
 
     def dry_run(self) -> Plan:

@@ -26,6 +26,7 @@ from devbox.ports.tree import (
     Result,
     SetMeta,
     SourceChanged,
+    Survey,
     Tree,
     new_digest,
     staging_of,
@@ -233,6 +234,24 @@ class TreeContract:
             assert outcome.entry is not None
             assert found[path].matches(outcome.entry)
         assert (found[b"d"].kind, found[b"d/more"].kind) == (Kind.DIRECTORY, Kind.DIRECTORY)
+
+    def test_a_survey_passes_over_what_has_its_mark(self, tree: Tree, root: Path) -> None:
+        do(tree, MakeDirectory(b"d"), MakeDirectory(b"e"))
+        do(tree, put(b"d/f", b"1"), PutLink(b"d/l", b"f"), MakeDirectory(b"d/sub"))
+        listed = tree.survey({b"d": b"", b"e": b"", b"nowhere": b""})
+        assert (set(listed.entries), listed.same) == ({b"d/f", b"d/l", b"d/sub"}, frozenset())
+        marks = {
+            b"d": tree.mark({path[2:]: entry for path, entry in listed.entries.items()}),
+            b"e": tree.mark({}),
+        }
+        if not marks[b"e"]:
+            assert tree.abilities.lane == "sftp", "only plain SFTP sees too little for marks"
+            return
+        assert tree.survey(marks) == Survey({}, frozenset(marks))
+        (root / "d/sub/below").touch()
+        assert tree.survey(marks).same == frozenset(marks), "what is below a folder is not in it"
+        (root / "d/f").chmod(0o600)
+        assert tree.survey(marks).same == frozenset([b"e"])
 
     def test_scan_of_a_large_directory(self, tree: Tree, root: Path) -> None:
         for number in range(1000):

@@ -8,7 +8,7 @@ from devbox.adapters.helper.tree import HelperTree, NoHelper
 from devbox.adapters.sftp.client import ByteChannel
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.errors import ConnectionLost, HostError
-from devbox.ports.tree import Abilities, Entry, Operation, Outcome, RootFacts, Sent, Tree
+from devbox.ports.tree import Abilities, Entry, Operation, Outcome, RootFacts, Sent, Survey, Tree
 
 Open = Callable[[], ByteChannel]
 
@@ -33,6 +33,12 @@ class BestTree:
 
     def scan(self, directories: Iterable[bytes]) -> Mapping[bytes, Entry]:
         return self._lane().scan(directories)
+
+    def survey(self, marks: Mapping[bytes, bytes]) -> Survey:
+        return self._lane().survey(marks)
+
+    def mark(self, members: Mapping[bytes, Entry]) -> bytes:
+        return self._lane().mark(members)
 
     def apply(self, waves: Sequence[Sequence[Operation]], sent: Sent) -> Iterator[Outcome]:
         return self._lane().apply(waves, sent)

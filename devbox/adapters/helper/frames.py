@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from devbox.adapters.helper.remote import wire
+from devbox.adapters.helper.remote import asked, wire
 from devbox.ports.tree import (
     Entry,
     Kind,
@@ -37,6 +38,7 @@ _CODES: dict[type[Operation], int] = {
     RemoveDirectory: wire.RMDIR,
     Move: wire.MOVE,
 }
+_MARKED = struct.Struct(">HB")
 _KINDS = {int(kind): kind for kind in Kind}
 
 
@@ -71,6 +73,21 @@ def names(paths: Iterable[bytes]) -> bytes:
     """The paths that a question is about, as its content."""
     listed = list(paths)
     return zlib.compress(b"\0" + b"\0".join(listed) if listed else b"", 1)
+
+
+def marked(folders: Mapping[bytes, bytes]) -> bytes:
+    """The folders that a scan is about, each with the mark it had (b"": none), as its content."""
+    parts = [_MARKED.pack(len(path), len(mark)) + path + mark for path, mark in folders.items()]
+    return zlib.compress(b"".join(parts), 1)
+
+
+def mark(members: Mapping[bytes, Entry]) -> bytes:
+    """The mark of a folder with these members, as the helper makes it."""
+    packed = []
+    for name, one in members.items():
+        times = (one.size, one.mtime_ns, one.ctime_ns)
+        packed.append((name, asked.packed_member(name, one.kind, times, one.mode, one.target)))
+    return asked.mark(packed)
 
 
 def _request(
@@ -110,15 +127,18 @@ def outcome(one: Operation, digest: bytes, result: int, rest: bytes) -> Outcome:
     return Outcome(one, verdict, entry, digest if verdict is Result.DONE else b"")
 
 
-def listings(answer: bytes) -> Iterator[tuple[bytes, Entry]]:
-    """A piece of the answer to a scan: path and entry."""
+def listings(answer: bytes, same: set[bytes]) -> Iterator[tuple[bytes, Entry]]:
+    """A piece of the answer to a scan: path and entry. Folders that still have their mark go into `same`."""
     data, at = zlib.decompress(answer), 0
     while at < len(data):
         folder, length = wire.FOLDER.unpack_from(data, at)
         at += wire.FOLDER.size
-        prefix = data[at : at + folder] + b"/" if folder else b""
+        path = data[at : at + folder]
         at += folder
-        end = at + length
+        if length == wire.SAME:
+            same.add(path)
+            continue
+        prefix, end = path + b"/" if path else b"", at + length
         while at < end:
             kind, size, mtime, mode, ctime, name, target = wire.LISTED.unpack_from(data, at)
             at += wire.LISTED.size

@@ -24,6 +24,7 @@ from devbox.ports.tree import (
     RootFacts,
     Sent,
     SourceChanged,
+    Survey,
     new_digest,
 )
 
@@ -77,11 +78,18 @@ class HelperTree:
         self._talk.compress = time.perf_counter() - start > _SLOW
 
     def scan(self, directories: Iterable[bytes]) -> Mapping[bytes, Entry]:
-        number = self._ask(wire.SCAN, content=frames.names(directories))
+        return self.survey(dict.fromkeys(directories, b"")).entries
+
+    def survey(self, marks: Mapping[bytes, bytes]) -> Survey:
+        number = self._ask(wire.SCAN, content=frames.marked(marks))
         found: dict[bytes, Entry] = {}
+        same: set[bytes] = set()
         for _result, piece in self._talk.answers(number):
-            found.update(frames.listings(piece))
-        return found
+            found.update(frames.listings(piece, same))
+        return Survey(found, frozenset(same))
+
+    def mark(self, members: Mapping[bytes, Entry]) -> bytes:
+        return frames.mark(members)
 
     def digests(self, paths: Iterable[bytes]) -> Mapping[bytes, bytes]:
         number = self._ask(wire.DIGESTS, content=frames.names(paths))

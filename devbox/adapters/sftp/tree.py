@@ -22,6 +22,7 @@ from devbox.ports.tree import (
     Result,
     RootFacts,
     Sent,
+    Survey,
     new_digest,
     staging_of,
 )
@@ -60,6 +61,13 @@ class SftpTree:
         for listing in self._client.run(self._list(directory) for directory in directories):
             found.update(listing)
         return found
+
+    def survey(self, marks: Mapping[bytes, bytes]) -> Survey:
+        """Whole seconds are too coarse for marks: everything is listed."""
+        return Survey(self.scan(marks))
+
+    def mark(self, members: Mapping[bytes, Entry]) -> bytes:
+        return b""
 
     def apply(self, waves: Sequence[Sequence[Operation]], sent: Sent) -> Iterator[Outcome]:
         for wave in waves:

@@ -42,10 +42,14 @@ class Questions:
         """The listings of many folders, sent piece by piece while more is looked at."""
         parts: list[bytes] = []
         size = 0
-        for folder in names(ask):
-            listing = self.listing(self.places.at(folder))
-            if listing is None:
+        for folder, known in marked(ask):
+            members = self.members(self.places.at(folder))
+            if members is None:
                 continue
+            if known and mark(members) == known:
+                parts += (shape.FOLDER.pack(len(folder), shape.SAME), folder)
+                continue
+            listing = b"".join(packed for _name, packed in members)
             parts += (shape.FOLDER.pack(len(folder), len(listing)), folder, listing)
             size += len(listing)
             if size > PIECE:
@@ -53,16 +57,14 @@ class Questions:
                 parts, size = [], 0
         return shape.DONE, zlib.compress(b"".join(parts), 1)
 
-    def listing(self, folder: bytes) -> bytes | None:
-        """What is in a folder; None when there is no such folder."""
-        parts: list[bytes] = []
+    def members(self, folder: bytes) -> list[tuple[bytes, bytes]] | None:
+        """Names in a folder, and what they are, packed; None when there is no such folder."""
         try:
             with os.scandir(folder) as members:
-                for member in members:
-                    parts += listed(member)
+                seen = [(member.name, listed(member)) for member in members]
         except OSError:
             return None
-        return b"".join(parts)
+        return [one for one in seen if one[1]]
 
     def digests(self, ask: Request) -> tuple[int, bytes]:
         """The digest of every file that can be read, as soon as it is known."""
@@ -96,14 +98,36 @@ def names(ask: Request) -> Iterator[bytes]:
     return iter(data[1:].split(b"\0")) if data else iter(())
 
 
-def listed(member: os.DirEntry[bytes]) -> tuple[bytes, ...]:
-    """One member of a folder, packed; nothing when it went meanwhile."""
+def marked(ask: Request) -> Iterator[tuple[bytes, bytes]]:
+    """The folders that a question is about, with the mark that each had when it was last seen, or b""."""
+    data, at = zlib.decompress(ask.content), 0
+    while at < len(data):
+        path, known = data[at] << 8 | data[at + 1], data[at + 2]
+        at += 3
+        yield data[at : at + path], data[at + path : at + path + known]
+        at += path + known
+
+
+def mark(members: list[tuple[bytes, bytes]]) -> bytes:
+    """A digest of all that is in a folder."""
+    listing = b"".join(packed for _name, packed in sorted(members))
+    return blake2b(listing, digest_size=shape.DIGEST).digest()
+
+
+def listed(member: os.DirEntry[bytes]) -> bytes:
+    """One member of a folder, packed; b"" when it went meanwhile."""
     try:
         state = member.stat(follow_symlinks=False)
         mode = state.st_mode
         target = os.readlink(member.path) if stat.S_ISLNK(mode) else b""
     except OSError:
-        return ()
-    name = member.name
-    fields = (state.st_size, state.st_mtime_ns, mode & 0o7777, state.st_ctime_ns, len(name), len(target))
-    return shape.LISTED.pack(kind_of(mode), *fields), name, target
+        return b""
+    times = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    return packed_member(member.name, kind_of(mode), times, mode & 0o7777, target)
+
+
+def packed_member(name: bytes, kind: int, times: tuple[int, int, int], mode: int, target: bytes) -> bytes:
+    """As it travels. Size and times of folders mean nothing here: they change with what is below."""
+    size, mtime, ctime = times if kind != shape.FOLDER_KIND else (0, 0, 0)
+    head = shape.LISTED.pack(kind, size, mtime, mode, ctime, len(name), len(target))
+    return head + name + target

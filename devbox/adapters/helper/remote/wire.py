@@ -26,8 +26,9 @@ ENTRY = struct.Struct(">BBQqIqH")
 # number, result, length of the rest
 REPLY = struct.Struct(">IBI")
 LENGTH = struct.Struct(">I")
-# of a scan's answer: length of the folder's path, length of its listing
+# of a scan's answer: length of the folder's path, length of its listing; SAME: it still has its mark
 FOLDER = struct.Struct(">HI")
+SAME = 0xFFFFFFFF
 # of a listing: an entry, with the length of the name
 LISTED = struct.Struct(">BQqIqHH")
 
