@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import struct
@@ -52,10 +53,11 @@ def _members(root: bytes, ignore: Ignore, folder: bytes, found: Found) -> list[b
     with os.scandir(os.path.join(root, folder)) as members:
         for member in members:
             path = prefix + member.name
-            if not ignore.covers(path, member.is_dir(follow_symlinks=False)) and _add(
-                root, path, member.stat(follow_symlinks=False), found
-            ):
-                paths.append(path)
+            if ignore.covers(path, member.is_dir(follow_symlinks=False)):
+                continue
+            with contextlib.suppress(FileNotFoundError):  # only that one went; the others are still there
+                if _add(root, path, member.stat(follow_symlinks=False), found):
+                    paths.append(path)
     return paths
 
 
