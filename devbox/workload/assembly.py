@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from devbox.workload import hops, reload
 from devbox.workload.contract import SERVICES
 from devbox.workload.control import Control
+from devbox.workload.databases import open_database
 from devbox.workload.faults import Faults
 from devbox.workload.roads import rest
 from devbox.workload.roads.desk import Desk, Edge
@@ -58,7 +59,8 @@ class Surroundings:
 
     def store(self, name: str, schema: str) -> Store:
         """A service's own database."""
-        return Store(self.settings.state / f"{name}.db", schema, self.faults)
+        database = open_database(self.settings.database, self.settings.state, name)
+        return Store(database, schema, self.faults)
 
 
 # Each builder loads its own service only, so that a process is small, and begins anew for its own code only.

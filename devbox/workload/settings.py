@@ -7,6 +7,7 @@ SHOP_PLACES   `service=host:http:rpc:grpc:dubbo` with the ports of each road, se
 SHOP_GATEWAY  port of the gateway
 SHOP_NGINX    the nginx to run; found by itself when absent, and when empty the small gateway is used
 SHOP_QUEUE    URL of the road `queue`: `file:` (in SHOP_STATE) or a broker's, as below
+SHOP_DATABASE `postgresql://…` for the services' data; SQLite in SHOP_STATE when absent
 SHOP_BROKERS  URLs of more queues, separated by spaces, each a road of its own: `redis://…` or `unix://…`
               (Redis, on a socket), `amqp://…` (RabbitMQ), `kafka://host:port`
 """
@@ -50,6 +51,7 @@ class Settings:
     nginx: str = ""
     queue: str = "file:"
     brokers: tuple[str, ...] = ()
+    database: str = ""
 
     @staticmethod
     def read(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -62,6 +64,7 @@ class Settings:
             nginx=environment.get("SHOP_NGINX", nginx_program()),
             queue=environment.get("SHOP_QUEUE", "file:"),
             brokers=tuple(environment.get("SHOP_BROKERS", "").split()),
+            database=environment.get("SHOP_DATABASE", ""),
         )
 
     def environment(self) -> dict[str, str]:
@@ -74,6 +77,7 @@ class Settings:
             "SHOP_NGINX": self.nginx,
             "SHOP_QUEUE": self.queue,
             "SHOP_BROKERS": " ".join(self.brokers),
+            "SHOP_DATABASE": self.database,
         }
 
 

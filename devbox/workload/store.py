@@ -1,23 +1,23 @@
-"""A service's own data: SQLite in a file, a pool of connections, transactions that are all or nothing."""
+"""A service's own data: a pool of connections to its database, transactions that are all or nothing."""
 
 from __future__ import annotations
 
 import functools
 import re
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from queue import LifoQueue
 from threading import Lock
 from typing import Any
 
 from devbox.workload import hops
+from devbox.workload.databases import Database
+from devbox.workload.failures import Unavailable
 from devbox.workload.faults import Calm, Trouble
 
-Row = sqlite3.Row
+Row = Mapping[str, Any]
 
-_BUSY_SECONDS = 10.0
+_CONNECTIONS = 8
 
 
 @functools.cache
@@ -30,70 +30,65 @@ def _label(sql: str) -> str:
 class Transaction:
     """Statements that take effect together."""
 
-    def __init__(self, connection: sqlite3.Connection, trouble: Trouble) -> None:
+    def __init__(self, database: Database, connection: Any, trouble: Trouble) -> None:
+        self._database = database
         self._connection = connection
         self._trouble = trouble
 
-    def _execute(self, sql: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
-        self._trouble.strike(_label(sql), self._connection)
-        return self._connection.execute(sql, values)
+    def execute(self, sql: str, values: tuple[Any, ...] = ()) -> Any:
+        """Execute a statement as it is; its cursor."""
+        return self._database.execute(self._connection, sql, values)
+
+    def _run(self, sql: str, values: tuple[Any, ...]) -> Any:
+        self._trouble.strike(_label(sql), self)
+        return self.execute(sql, values)
 
     def rows(self, sql: str, *values: Any) -> list[Row]:
         """All rows of a query."""
         with hops.inside(_label(sql), statement=sql):
-            return self._execute(sql, values).fetchall()
+            return list(self._run(sql, values).fetchall())
 
     def row(self, sql: str, *values: Any) -> Row | None:
         """The first row of a query, if there is one."""
         with hops.inside(_label(sql), statement=sql):
-            found: Row | None = self._execute(sql, values).fetchone()
+            found: Row | None = self._run(sql, values).fetchone()
             return found
 
     def run(self, sql: str, *values: Any) -> int:
-        """Execute a statement; how many rows it touched. A broken constraint is `sqlite3.IntegrityError`."""
+        """Execute a statement; how many rows it touched. A key that is there already is `Taken`."""
         with hops.inside(_label(sql), statement=sql):
-            return self._execute(sql, values).rowcount
+            return int(self._run(sql, values).rowcount)
 
 
 class Store:
-    """One database file. Thread-safe; `write` transactions wait for each other, `read` ones for nobody.
+    """One service's data. Thread-safe."""
 
-    The write-ahead log survives the death of the process at any point (it is flushed to the disk only at
-    checkpoints, so the last moments may be lost when the machine itself dies).
-    """
-
-    def __init__(self, path: Path, schema: str, trouble: Trouble | None = None, connections: int = 8) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
+    def __init__(self, database: Database, schema: str, trouble: Trouble | None = None) -> None:
+        self._database = database
         self._trouble = trouble or Calm()
-        self._late = f"Store.release {path.stem}s"
+        self._late = f"Store.release {database.name}s"
         self._single = Lock()
-        self._writing = Lock()
-        self._free: LifoQueue[sqlite3.Connection | None] = LifoQueue()
-        for _ in range(connections):
+        # SQLite lets a second writer sleep and look again; among threads a lock wakes it at once.
+        self._writing: AbstractContextManager[Any] = Lock() if database.one_writer else nullcontext()
+        self._free: LifoQueue[Any] = LifoQueue()
+        for _ in range(_CONNECTIONS):
             self._free.put(None)
-        first = self._connect()
-        first.executescript(schema)
-        first.close()
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        return connection
+        database.prepare(schema)
 
     @contextmanager
-    def borrow(self) -> Iterator[sqlite3.Connection]:
+    def borrow(self) -> Iterator[Any]:
         """A connection of the pool, for as long as the context lasts; waits while all are out."""
         with self._one_only():
             connection = self._free.get()
             try:
-                connection = connection or self._connect()
+                connection = connection or self._database.connect()
                 yield connection
                 self._trouble.strike(self._late)
+            except Unavailable:
+                if connection is not None:
+                    connection.close()
+                connection = None  # the next one makes a new connection
+                raise
             finally:
                 self._free.put(connection)
 
@@ -113,17 +108,17 @@ class Store:
     def rows(self, sql: str, *values: Any) -> list[Row]:
         """All rows of a query outside a transaction."""
         with self.borrow() as connection:
-            return Transaction(connection, self._trouble).rows(sql, *values)
+            return Transaction(self._database, connection, self._trouble).rows(sql, *values)
 
     def row(self, sql: str, *values: Any) -> Row | None:
         """The first row of a query outside a transaction."""
         with self.borrow() as connection:
-            return Transaction(connection, self._trouble).row(sql, *values)
+            return Transaction(self._database, connection, self._trouble).row(sql, *values)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
-        for _ in range(self._free.qsize()):
-            connection = self._free.get()
+        free = [self._free.get() for _ in range(self._free.qsize())]
+        for connection in free:
             if connection is not None:
                 connection.close()
             self._free.put(None)
@@ -131,21 +126,19 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that takes effect as a whole when the context ends well, and not at all otherwise."""
-        with self.borrow() as connection:
+        with self.borrow() as connection, ExitStack() as turn:
             with hops.inside("SQL BEGIN"):  # the time that is spent waiting for other writers
-                # SQLite lets a second writer sleep and look again; among threads a lock wakes it at once.
-                self._writing.acquire()
-            try:
-                yield from self._transaction(connection)
-            finally:
-                self._writing.release()
+                turn.enter_context(self._writing)
+            yield from self._transaction(connection)
 
-    def _transaction(self, connection: sqlite3.Connection) -> Iterator[Transaction]:
-        connection.execute("BEGIN IMMEDIATE")
+    def _transaction(self, connection: Any) -> Iterator[Transaction]:
+        change = Transaction(self._database, connection, self._trouble)
+        change.execute(self._database.begin)
         try:
-            yield Transaction(connection, self._trouble)
+            yield change
         except BaseException:
-            connection.execute("ROLLBACK")
+            with suppress(Unavailable):  # a lost connection has rolled back by itself
+                change.execute("ROLLBACK")
             raise
         with hops.inside("SQL COMMIT"):
-            connection.execute("COMMIT")
+            change.execute("COMMIT")

@@ -1,15 +1,17 @@
-"""scripts/prove workload: kill the shop's processes at random under load, over many seeds, and count."""
+"""scripts/prove workload: kill the shop's processes and brokers at random under load, and count."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
 
 from devbox.workload import local
 from tests.workload import kills
+from tests.workload.brokers import killable
 from tests.workload.shops import Running
 
 
@@ -34,11 +36,15 @@ def main() -> None:
     sys.exit(1 if harm else 0)
 
 
-def _one(state: Path, seed: int, number: int) -> kills.Count:
-    try:
-        return kills.run(Running(local.up(state)), seed, number)
-    finally:
-        local.down(state)
+def _one(folder: Path, seed: int, number: int) -> kills.Count:
+    with killable(folder) as brokers:
+        os.environ["SHOP_BROKERS"] = f"{brokers['redis'].url} {brokers['rabbitmq'].url}"
+        # Every other time the data lies in PostgreSQL, else in SQLite.
+        os.environ["SHOP_DATABASE"] = brokers["postgres"].url if seed % 2 else ""
+        try:
+            return kills.run(Running(local.up(folder / "shop")), seed, number, brokers)
+        finally:
+            local.down(folder / "shop")
 
 
 if __name__ == "__main__":

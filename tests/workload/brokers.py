@@ -8,7 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,13 +21,17 @@ from tests.workload.shops import eventually
 
 
 class Broker(ABC):
-    """One server process with a folder of its own."""
+    """One server process with a folder of its own. `ready` is what it logs when it can be used: many listen
+    before that."""
+
+    ready = b""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._logged = 0
 
     @property
     @abstractmethod
@@ -41,6 +49,7 @@ class Broker(ABC):
     def start(self) -> None:
         """Start it, and wait until it listens."""
         with (self.folder / "log").open("ab") as log:
+            self._logged = log.tell()
             self._process = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env=self.environment(), cwd=self.folder,
@@ -49,7 +58,10 @@ class Broker(ABC):
 
     def _listens(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, (self.folder / "log").read_text(errors="replace")[-2000:]
+        said = (self.folder / "log").read_bytes()[self._logged :]
+        assert self._process.poll() is None, said[-2000:].decode(errors="replace")
+        if self.ready not in said:
+            return False
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
@@ -88,6 +100,8 @@ class Redis(Broker):
 class RabbitMQ(Broker):
     """rabbitmq-server, without plugins."""
 
+    ready = b"Server startup complete"
+
     @property
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
@@ -122,16 +136,8 @@ class RabbitMQ(Broker):
             noted.write_text(str(free_port()))
         return int(noted.read_text())
 
-    def _listens(self) -> bool:
-        # It listens before it knows its queues and users; "Server startup complete" is its last word.
-        log = (self.folder / "log").read_text(errors="replace")
-        started = log.count("Server startup complete") > log.count("== killed ==")
-        return super()._listens() and started
-
     def _end(self, number: signal.Signals) -> None:
         super()._end(number)
-        with (self.folder / "log").open("a") as log:
-            log.write("== killed ==\n")
         # Erlang's port mapper puts itself in the background; it ends when it is asked at its port.
         subprocess.run(
             ["epmd", "-port", str(self._own("epmd")), "-kill"], capture_output=True, timeout=10, check=False
@@ -157,6 +163,66 @@ class Kafka(Broker):
             )  # fmt: skip
         said = eventually(lambda: (self.folder / "log").read_text().strip(), seconds=30)
         self.port = int(said.rpartition(":")[2])
+
+
+class Postgres(Broker):
+    """A PostgreSQL with one database. It refuses to run as root, so it runs as its own user then."""
+
+    ready = b"ready to accept connections"
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def command(self) -> list[str]:
+        data = self.folder / "data"
+        if not data.exists():
+            if os.geteuid() == 0:
+                shutil.chown(self.folder, "postgres", "postgres")
+            user = ["-U", "postgres", "-A", "trust"]
+            made = [*self._as_somebody(), self._program("initdb"), "-D", str(data), *user]
+            subprocess.run(made, check=True, capture_output=True, cwd=self.folder)
+        return [
+            *self._as_somebody(), self._program("postgres"), "-D", str(data), "-p", str(self.port),
+            "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}",
+        ]  # fmt: skip
+
+    def _as_somebody(self) -> list[str]:
+        if os.geteuid() != 0:
+            return []
+        return [need("setpriv"), "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+
+    def _program(self, name: str) -> str:
+        return need(name, *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)))
+
+    def start(self) -> None:
+        # The children of one that was killed lead groups of their own, and need a moment to see that it is
+        # gone; until then its successor does not start.
+        end = time.monotonic() + 20
+        while True:
+            try:
+                return super().start()
+            except AssertionError:
+                if time.monotonic() > end:
+                    raise
+
+
+@contextmanager
+def killable(folder: Path) -> Iterator[dict[str, Broker]]:
+    """Brokers and a database that survive being killed, started and in the end stopped."""
+    with tempfile.TemporaryDirectory(prefix="shop-postgres-") as reachable:
+        made: dict[str, Broker] = {
+            "redis": Redis(folder / "redis"),
+            "rabbitmq": RabbitMQ(folder / "rabbitmq"),
+            "postgres": Postgres(Path(reachable)),
+        }
+        try:
+            for broker in made.values():
+                broker.start()
+            yield made
+        finally:
+            for broker in made.values():
+                broker.stop()
 
 
 def need(program: str, *folders: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from devbox.workload import local
-from tests.workload.brokers import Broker, Kafka, RabbitMQ, Redis
+from tests.workload.brokers import Broker, Kafka, Postgres, RabbitMQ, Redis
 from tests.workload.shops import Running
 
 
@@ -38,6 +39,13 @@ def rabbitmq_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def kafka_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server of Kafka's protocol of the tests' own."""
     yield from started(Kafka(tmp_path_factory.mktemp("kafka")))
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A real PostgreSQL of the tests' own, in a folder that its own user can reach."""
+    with tempfile.TemporaryDirectory(prefix="shop-postgres-") as folder:
+        yield from started(Postgres(Path(folder)))
 
 
 def started(broker: Broker) -> Iterator[str]:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import http.client
+import json
 import random
-import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from devbox.workload.contract import EDGES
+from devbox.workload.databases import open_database
+from devbox.workload.settings import Settings
+from devbox.workload.switches import Board, Switches
+from tests.workload.brokers import Broker
 from tests.workload.shops import Running, eventually
 
 VICTIMS = ("user", "order", "payment", "notify", "gateway")
+_BROKER_SHARE = 0.15
+"""How often a broker is killed instead of a process: it takes far longer to come back."""
 
 
 @dataclass(slots=True)
@@ -43,33 +51,50 @@ class Count:
         return asdict(self)
 
 
-def run(shop: Running, seed: int, kills: int, customers: int = 4) -> Count:
-    """Customers order and repeat what got no answer, with the same key, while processes are killed."""
+def run(shop: Running, seed: int, kills: int, brokers: Mapping[str, Broker] | None = None) -> Count:
+    """Customers order and repeat what got no answer, with the same key, while processes and brokers are
+    killed and edges take other roads."""
     chance = random.Random(seed)
     count = Count()
     stop = threading.Event()
     orders: dict[str, Mapping[str, Any]] = {}
     threads = [
-        threading.Thread(target=_customer, args=(shop, stop, orders, count, number))
-        for number in range(customers)
+        threading.Thread(target=_customer, args=(shop, stop, orders, count, number)) for number in range(4)
     ]
     for thread in threads:
         thread.start()
+    roads = Board(shop.shop.state / "switches.json")
+    ways = shop.ask("GET", "/control").body["ways"]
     for _ in range(kills):
         time.sleep(chance.uniform(0.1, 0.6))
-        victim = chance.choice(VICTIMS)
-        try:
-            shop.kill(victim)
-        except ProcessLookupError:
-            continue  # it was just being started again
-        count.kills[victim] = count.kills.get(victim, 0) + 1
+        roads.change(_another_road(chance.choice(sorted(EDGES)), chance.choice(ways)))
+        _kill_one(shop, chance, brokers or {}, count)
     stop.set()
     for thread in threads:
         thread.join()
     count.orders = len(orders)
-    settled(shop)
+    with suppress(AssertionError):  # what is missing after so long a time is counted, not waited for
+        eventually(lambda: _complete(shop), seconds=90)
     _count(shop, orders, count)
     return count
+
+
+def _another_road(edge: str, road: str) -> Callable[[Switches], Switches]:
+    return lambda switches: replace(switches, roads={**switches.roads, edge: road})
+
+
+def _kill_one(shop: Running, chance: random.Random, brokers: Mapping[str, Broker], count: Count) -> None:
+    if brokers and chance.random() < _BROKER_SHARE:
+        victim = chance.choice(sorted(brokers))
+        brokers[victim].kill()
+        brokers[victim].start()
+    else:
+        victim = chance.choice(VICTIMS)
+        try:
+            shop.kill(victim)
+        except ProcessLookupError:
+            return  # it was just being started again
+    count.kills[victim] = count.kills.get(victim, 0) + 1
 
 
 def _customer(
@@ -100,22 +125,29 @@ def settled(shop: Running) -> None:
     eventually(idle, seconds=60)
 
 
+def _complete(shop: Running) -> bool:
+    """Whether every order is settled and every customer told, over whichever road."""
+    letters = {row["order"] for row in _rows(shop, "notify", 'SELECT "order" FROM letters')}
+    paid = {row["id"] for row in _rows(shop, "order", "SELECT id FROM orders")}
+    return not _rows(shop, "order", "SELECT 1 FROM open") and paid <= letters
+
+
 def _count(shop: Running, orders: Mapping[str, Mapping[str, Any]], count: Count) -> None:
-    kept = {key: (order, state, trace) for key, order, state, trace in
-            _rows(shop, "order", "SELECT key, id, state, trace FROM orders")}  # fmt: skip
-    payments = dict(_rows(shop, "payment", 'SELECT "order", count(*) FROM payments GROUP BY "order"'))
-    letters = {order for (order,) in _rows(shop, "notify", 'SELECT "order" FROM letters')}
+    kept = {row["key"]: row for row in _rows(shop, "order", "SELECT key, id, state, trace FROM orders")}
+    paid = Counter(row["order"] for row in _rows(shop, "payment", 'SELECT "order" FROM payments'))
+    letters = {row["order"] for row in _rows(shop, "notify", 'SELECT "order" FROM letters')}
     traces = {span.trace_id for span in shop.spans()}
     for key, told in orders.items():
-        if key not in kept or kept[key][0] != told["id"]:
-            count.lost += 1
-    for order, state, trace in kept.values():
-        count.unpaid += state != "paid" or order not in payments
-        count.paid_twice += payments.get(order, 0) > 1
-        count.untold += order not in letters
-        count.untraced += trace not in traces
+        count.lost += key not in kept or kept[key]["id"] != told["id"]
+    for row in kept.values():
+        count.unpaid += row["state"] != "paid" or row["id"] not in paid
+        count.paid_twice += paid[row["id"]] > 1
+        count.untold += row["id"] not in letters
+        count.untraced += row["trace"] not in traces
 
 
-def _rows(shop: Running, name: str, sql: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(shop.shop.state / f"{name}.db", timeout=10)) as database:
-        return database.execute(sql).fetchall()
+def _rows(shop: Running, name: str, sql: str) -> list[Mapping[str, Any]]:
+    settings = Settings.read(json.loads((shop.shop.state / "shop.json").read_text()))
+    database = open_database("" if name == "queue" else settings.database, settings.state, name)
+    with closing(database.connect()) as connection:
+        return list(database.execute(connection, sql, ()).fetchall())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.workload import kills
+from tests.workload.brokers import killable
 from tests.workload.conftest import running
 from tests.workload.shops import Running, eventually
 
@@ -18,14 +19,29 @@ def shop(tmp_path: Path) -> Iterator[Running]:
     yield from running(tmp_path)
 
 
-@pytest.mark.parametrize("seed", [1])
-def test_killing_at_random_loses_nothing_and_pays_nothing_twice(shop: Running, seed: int) -> None:
-    count = kills.run(shop, seed, kills=14)
+NOTHING_WRONG = (0, 0, 0, 0, 0)
+
+
+def wrong(count: kills.Count) -> tuple[int, ...]:
+    """What must be nothing."""
+    return count.lost, count.unpaid, count.paid_twice, count.untold, count.untraced
+
+
+def test_killing_at_random_loses_nothing_and_pays_nothing_twice(shop: Running) -> None:
+    count = kills.run(shop, seed=1, kills=14)
     assert sum(count.kills.values()) >= 10
     assert count.orders > 20
-    assert (count.lost, count.unpaid, count.paid_twice, count.untold, count.untraced) == (0, 0, 0, 0, 0), (
-        count
-    )
+    assert wrong(count) == NOTHING_WRONG, count
+
+
+def test_killing_brokers_and_the_database_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with killable(tmp_path) as brokers:
+        monkeypatch.setenv("SHOP_BROKERS", f"{brokers['redis'].url} {brokers['rabbitmq'].url}")
+        monkeypatch.setenv("SHOP_DATABASE", brokers["postgres"].url)
+        for shop in running(tmp_path / "shop"):
+            count = kills.run(shop, seed=3, kills=20, brokers=brokers)
+    assert len(set(brokers) & set(count.kills)) >= 2
+    assert wrong(count) == NOTHING_WRONG, count
 
 
 def test_an_order_taken_while_payment_is_away_is_paid_when_it_is_back(shop: Running) -> None:

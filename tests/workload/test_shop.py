@@ -160,6 +160,20 @@ def test_unknown_switches_are_named(shop: Running) -> None:
         assert word in answer.body["error"]["message"]
 
 
+def test_the_same_in_postgresql(tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_DATABASE", postgres_url)
+    for shop in running(tmp_path):
+        placed = shop.order(user="u3")
+        spans = shop.whole_trace(placed.trace)
+        assert {"SQL INSERT orders", "SQL INSERT payments", "SQL COMMIT"} <= {s.operation.name for s in spans}
+        assert shop.ask("GET", f"/payments/{placed.body['id']}").body["id"] == placed.body["receipt"]
+        assert shop.ask("GET", f"/notifications/{placed.body['id']}").status == 200
+        latest = shop.ask("GET", "/orders?user=u3").body["items"]
+        assert [one["id"] for one in latest] == [placed.body["id"]]
+        assert len(shop.ask("GET", "/users").body["items"]) == 49
+        assert not (shop.shop.state / "order.db").exists()
+
+
 def test_another_queue_instead_of_the_file(
     tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

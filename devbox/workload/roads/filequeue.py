@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from devbox.workload.contract import Payload
+from devbox.workload.databases import Sqlite
 from devbox.workload.failures import Unavailable
 from devbox.workload.roads.queue import Message
 from devbox.workload.store import Store
@@ -39,7 +40,7 @@ class FileQueue:
     """Messages in a table; `free` is when a message may be taken: now, or when its lease ends."""
 
     def __init__(self, path: Path, lease: float = 10.0) -> None:
-        self._store = Store(path, _SCHEMA)
+        self._store = Store(Sqlite(path), _SCHEMA)
         self._lease = lease
 
     def put(self, topic: str, body: Payload) -> None:

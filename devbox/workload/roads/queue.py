@@ -24,6 +24,9 @@ from devbox.workload.roads.desk import Desk, Headers
 ATTEMPTS = 5
 """Deliveries after which a message that fails is buried."""
 
+_LONGEST = 5
+"""Doublings of the delay between two deliveries, at most."""
+
 WORKERS = 8
 """Messages of one topic that one process works on at once."""
 
@@ -195,10 +198,12 @@ class QueueServer:
         self._queue.done(self._topic, message)
 
     def _redeliver(self, message: Message, failure: Exception) -> None:
-        if isinstance(failure, Refused) or message.attempt >= ATTEMPTS:
+        # What only could not be reached comes back: that says nothing against the message.
+        hopeless = message.attempt >= ATTEMPTS and not isinstance(failure, Unavailable)
+        if isinstance(failure, Refused) or hopeless:
             self._queue.bury(self._topic, message, str(failure))
         else:
-            self._queue.again(self._topic, message, delay=0.1 * 2 ** (message.attempt - 1))
+            self._queue.again(self._topic, message, delay=0.1 * 2 ** min(message.attempt - 1, _LONGEST))
 
     def close(self) -> None:
         """Take no more; what is under way may end."""

@@ -9,7 +9,8 @@ from devbox.workload.store import Store
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS letters (
-    key TEXT PRIMARY KEY, "order" TEXT NOT NULL, user TEXT NOT NULL, text TEXT NOT NULL, sent REAL NOT NULL
+    key TEXT PRIMARY KEY, "order" TEXT NOT NULL, "user" TEXT NOT NULL, text TEXT NOT NULL,
+    sent DOUBLE PRECISION NOT NULL
 );
 CREATE INDEX IF NOT EXISTS letters_by_order ON letters ("order");
 """
@@ -28,7 +29,7 @@ class Notifications:
 
     def get(self, order: str) -> dict[str, object]:
         """The letter about an order; `NotFound` while there is none."""
-        row = self._store.row('SELECT "order", user, text, sent FROM letters WHERE "order" = ?', order)
+        row = self._store.row('SELECT "order", "user", text, sent FROM letters WHERE "order" = ?', order)
         if row is None:
             raise NotFound(f"nothing was sent about order {order} yet")
         return dict(row)
@@ -39,5 +40,10 @@ class Notifications:
     def _deliver(self, key: str, order: str, user: str, text: str) -> None:
         with self._store.write() as change:
             change.run(
-                "INSERT OR IGNORE INTO letters VALUES (?, ?, ?, ?, ?)", key, order, user, text, time.time()
+                "INSERT INTO letters VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                key,
+                order,
+                user,
+                text,
+                time.time(),
             )

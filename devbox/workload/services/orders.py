@@ -7,10 +7,10 @@ once too often does no harm. The row goes only when the announcement was accepte
 
 from __future__ import annotations
 
-import sqlite3
 import time
 import uuid
 
+from devbox.workload.databases import Taken
 from devbox.workload.failures import DeadlineExceeded, Defect, NotFound, Refused, Unavailable
 from devbox.workload.services.catalogue import Catalogue
 from devbox.workload.services.values import Announcer, Cashier, Directory, Order, User
@@ -18,15 +18,19 @@ from devbox.workload.store import Row, Store
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS orders (
-    id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, user TEXT NOT NULL, account TEXT NOT NULL,
+    id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, "user" TEXT NOT NULL, account TEXT NOT NULL,
     item TEXT NOT NULL, quantity INTEGER NOT NULL, amount INTEGER NOT NULL, state TEXT NOT NULL,
-    receipt TEXT NOT NULL, reason TEXT NOT NULL, trace TEXT NOT NULL
+    receipt TEXT NOT NULL, reason TEXT NOT NULL, trace TEXT NOT NULL,
+    placed DOUBLE PRECISION NOT NULL
 );
-CREATE INDEX IF NOT EXISTS orders_by_user ON orders (user);
-CREATE TABLE IF NOT EXISTS open ("order" TEXT PRIMARY KEY, due REAL NOT NULL, origin TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS orders_by_user ON orders ("user", placed);
+CREATE INDEX IF NOT EXISTS orders_by_time ON orders (placed);
+CREATE TABLE IF NOT EXISTS open (
+    "order" TEXT PRIMARY KEY, due DOUBLE PRECISION NOT NULL, origin TEXT NOT NULL
+);
 """
 
-_COLUMNS = "id, user, item, quantity, amount, state, receipt, reason, trace"
+_COLUMNS = 'id, "user", item, quantity, amount, state, receipt, reason, trace'
 
 PATIENCE = 2.0
 """Seconds that whoever settles an order has for it, before it counts as cut and is given out again."""
@@ -64,9 +68,9 @@ class Orders:
 
     def latest(self, user: str = "") -> list[Order]:
         """The last 50 orders, of one user or of all."""
-        where = "user = ?" if user else "? = ''"
-        sql = f"SELECT {_COLUMNS} FROM orders WHERE {where} ORDER BY rowid DESC LIMIT 50"
-        return [Order(**dict(row)) for row in self._store.rows(sql, user)]
+        where, values = ('WHERE "user" = ?', (user,)) if user else ("", ())
+        sql = f"SELECT {_COLUMNS} FROM orders {where} ORDER BY placed DESC LIMIT 50"
+        return [Order(**row) for row in self._store.rows(sql, *values)]
 
     def products(self) -> list[dict[str, object]]:
         """What can be ordered, and for how many cents."""
@@ -108,11 +112,11 @@ class Orders:
         try:
             with self._store.write() as change:
                 change.run(
-                    "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, 'new', '', '', ?)",
-                    identity, key, buyer.id, buyer.account, item, quantity, amount, origin[3:35],
+                    "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, 'new', '', '', ?, ?)",
+                    identity, key, buyer.id, buyer.account, item, quantity, amount, origin[3:35], time.time(),
                 )  # fmt: skip
                 change.run("INSERT INTO open VALUES (?, ?, ?)", identity, time.time() + PATIENCE, origin)
-        except sqlite3.IntegrityError:
+        except Taken:
             # The same order arrived twice at the same time: the first one counts.
             first = self._by_key(key)
             assert first is not None

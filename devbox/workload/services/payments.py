@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 import uuid
 
+from devbox.workload.databases import Taken
 from devbox.workload.failures import NotFound, Refused
 from devbox.workload.services.values import Receipt
 from devbox.workload.store import Store
@@ -73,7 +73,7 @@ class Payments:
                 change.run(
                     "INSERT INTO payments VALUES (?, ?, ?, ?, ?)", receipt.id, key, order, account, amount
                 )
-        except sqlite3.IntegrityError:
+        except Taken:
             # Somebody asked the same at the same time and was first: theirs is the payment.
             first = self._find("key", key)
             assert first is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devbox.workload.failures import NotFound, Refused
 from devbox.workload.services.values import User
-from devbox.workload.store import Store
+from devbox.workload.store import Row, Store
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
@@ -40,8 +40,8 @@ class Users:
                 account = f"account-{number}"
                 name = _FIRST_NAMES[(number - 1) % len(_FIRST_NAMES)]
                 change.run(
-                    "INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?, ?)",
-                    f"u{number}", name, f"{name.lower()}{number}@example.org", account, number < count,
+                    "INSERT INTO users VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    f"u{number}", name, f"{name.lower()}{number}@example.org", account, int(number < count),
                 )  # fmt: skip
 
     def find(self, user: str) -> User:
@@ -53,7 +53,8 @@ class Users:
     def active(self) -> list[User]:
         """All users that may order."""
         return [
-            self._from(row) for row in self._store.rows("SELECT * FROM users WHERE active ORDER BY rowid")
+            self._from(row)
+            for row in self._store.rows("SELECT * FROM users WHERE active = 1 ORDER BY length(id), id")
         ]
 
     def _load(self, user: str) -> User:
@@ -67,6 +68,5 @@ class Users:
             raise Refused(f"user {user.id} is not active")
 
     @staticmethod
-    def _from(row: object) -> User:
-        values = dict(row)  # type: ignore[call-overload]
-        return User(**{**values, "active": bool(values["active"])})
+    def _from(row: Row) -> User:
+        return User(**{**row, "active": bool(row["active"])})
