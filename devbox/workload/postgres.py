@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql as words
 from psycopg.rows import dict_row
 
-from devbox.workload.databases import Taken
+from devbox.workload.database import Taken
 from devbox.workload.failures import Unavailable
 
 _CONNECT_SECONDS = 2

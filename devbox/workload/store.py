@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 from devbox.workload import hops
-from devbox.workload.databases import Database
+from devbox.workload.database import Database
 from devbox.workload.failures import Unavailable
 from devbox.workload.faults import Calm, Trouble
 

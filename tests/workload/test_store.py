@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from devbox.errors import UsageError
-from devbox.workload.databases import Taken, open_database
+from devbox.workload.database import Taken
+from devbox.workload.databases import open_database
 from devbox.workload.failures import Unavailable
 from devbox.workload.store import Store
 from tests.workload.brokers import Postgres

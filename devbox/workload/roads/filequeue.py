@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from devbox.workload.contract import Payload
-from devbox.workload.databases import Sqlite
 from devbox.workload.failures import Unavailable
 from devbox.workload.roads.queue import Message
+from devbox.workload.sqlite import Sqlite
 from devbox.workload.store import Store
 
 _SCHEMA = """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 
-from devbox.workload.databases import Taken
+from devbox.workload.database import Taken
 from devbox.workload.failures import DeadlineExceeded, Defect, NotFound, Refused, Unavailable
 from devbox.workload.services.catalogue import Catalogue
 from devbox.workload.services.values import Announcer, Cashier, Directory, Order, User

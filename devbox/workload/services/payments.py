@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 
-from devbox.workload.databases import Taken
+from devbox.workload.database import Taken
 from devbox.workload.failures import NotFound, Refused
 from devbox.workload.services.values import Receipt
 from devbox.workload.store import Store
