@@ -106,6 +106,8 @@ class Inotify:
             if not folder:
                 seen.subtrees.add(b"")
             return
+        if not name:
+            return  # the folder itself, of which its parent's watch has told as well
         path = folder + b"/" + name if folder else name
         if mask & _IS_FOLDER:
             self._take_folder(path, mask, seen)

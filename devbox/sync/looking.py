@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 
 from devbox.errors import SyncHalted
 from devbox.ports.tree import Entry, Kind, Survey, Tree
-from devbox.sync import plan as planning
 from devbox.sync import scan
 from devbox.sync.ignore import Ignore, of_tree
 from devbox.sync.index import Index
-from devbox.sync.model import Record, View, parent_of
+from devbox.sync.model import Record, View, above, parent_of
 from devbox.sync.place import Place
 
 
@@ -145,8 +144,8 @@ class Looking:
         unclear = self._unclear_paths()
         if not unclear:
             return paths, False
-        above = {one for path in paths for one in planning.above(path)}
-        near = unclear & (paths | above)
+        higher = {one for path in paths for one in above(path)}
+        near = unclear & (paths | higher)
         self.clashed -= near
         return paths | near, bool(near)
 
@@ -174,14 +173,15 @@ class Looking:
             records.update(self.index.records(path))
 
     def _with_parents(self, found: scan.Found, records: dict[bytes, Record]) -> None:
-        """A folder above that the host does not have yet comes along."""
+        """A folder above that the host does not have yet comes along; a known one, so that moves find it."""
         for path in list(found.entries):
             parent = parent_of(path)
             while parent and parent not in found.entries and parent not in records:
+                scan.look(self.place.root, self.ignore, parent, found)
                 known = self.index.record(parent)
                 if known:
+                    records[parent] = known
                     break
-                scan.look(self.place.root, self.ignore, parent, found)
                 parent = parent_of(parent)
 
 

@@ -138,6 +138,12 @@ def parent_of(path: bytes) -> bytes:
     return path.rpartition(b"/")[0]
 
 
+def above(path: bytes) -> list[bytes]:
+    """The folders above a path, the highest first; not the root."""
+    parts = path.split(b"/")
+    return [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
 def escapes(path: bytes, target: bytes) -> bool:
     """Whether a link at `path` leads out of the tree: such a link means something else on every machine."""
     if target.startswith(b"/"):

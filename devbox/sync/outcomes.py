@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from devbox.ports.events import Emit, Event
@@ -44,7 +44,7 @@ class Outcomes:
         """Write them down, all or none; the paths that must be looked at again."""
         agreed: dict[bytes, Record] = {}
         with self.doubts.index.together():
-            doubtful = {one.operation.path for one in batch if not self._settle(one, agreed)}
+            doubtful = _paths(one.operation for one in batch if not self._settle(one, agreed))
             self.doubts.index.agree_all(agreed)
         self.agreed.update(agreed)
         for outcome in batch:
@@ -58,7 +58,7 @@ class Outcomes:
         """
         files = {one.operation.path for one in clashes if isinstance(one.operation, Put)}
         there = tree.digests(files) if files else {}
-        again = {one.operation.path for one in clashes if not self._met(tree, one.operation.path, there)}
+        again = _paths(one.operation for one in clashes if not self._met(tree, one.operation.path, there))
         for one in clashes:
             self.doubts.index.undone(one.operation)
         return again
@@ -134,6 +134,16 @@ class Outcomes:
             data["reason"] = self.plan.reasons.get(operation.path, "")
             many = self.plan.size > TOO_MANY_TO_SAY
             self.emit(Event("sync.applied", "" if many else f"{verb(operation)} {shown}", data))
+
+
+def _paths(operations: Iterable[Operation]) -> set[bytes]:
+    """Where they would have changed something."""
+    found: set[bytes] = set()
+    for operation in operations:
+        found.add(operation.path)
+        if isinstance(operation, Move):
+            found.add(operation.target)
+    return found
 
 
 _VERBS: Mapping[type[Operation], str] = {

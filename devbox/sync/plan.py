@@ -18,7 +18,7 @@ from devbox.ports.tree import (
     SetMeta,
     Source,
 )
-from devbox.sync.model import Conflict, Local, Plan, Record, View
+from devbox.sync.model import Conflict, Local, Plan, Record, View, above
 
 MANY_DELETES = 20
 """Fewer deletes than this are never held back."""
@@ -67,12 +67,6 @@ def _waves(view: View, draft: _Draft) -> list[list[Operation]]:
     emptied = [one for one in draft.emptied if not in_the_way(one)]
     waves = [draft.moves, clear, clear_folders, draft.folders, draft.puts, removes, emptied]
     return [wave for wave in waves if wave]
-
-
-def above(path: bytes) -> list[bytes]:
-    """The folders above a path, the highest first; not the root."""
-    parts = path.split(b"/")
-    return [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def too_many_deletes(plan: Plan, known: Callable[[], int]) -> bool:
@@ -278,23 +272,24 @@ def _moves(view: View, plan: Plan, draft: _Draft, source_of: SourceOf) -> set[by
 
 
 def parent_is_new(path: bytes, view: View) -> bool:
-    """Whether the folder above does not exist on the host yet, so that nothing can be moved into it."""
+    """Whether the folder above is no folder on the host yet, so that nothing can be moved into it."""
     parent = path.rpartition(b"/")[0]
-    return bool(parent) and parent not in view.records
+    known = view.records.get(parent)
+    return bool(parent) and (known is None or known.local.kind is not Kind.DIRECTORY)
 
 
 def _same_below(old: bytes, new: bytes, view: View) -> Mapping[bytes, bytes]:
     """Old path -> new path of the folder and all below it, when nothing but the name changed; else empty."""
     prefix = old + b"/"
     pairs = {old: new}
+    if any(one in pairs or one == new or one.startswith((prefix, new + b"/")) for one in view.intents):
+        return {}  # what an interrupted session left in it would move along, unknown
     for path, record in view.records.items():
         if not path.startswith(prefix):
             continue
         moved = new + path[len(old) :]
         local = view.local.get(moved)
         if path in view.local or local is None or local.kind is not record.local.kind:
-            return {}
-        if path in view.intents or moved in view.intents:
             return {}
         if not _agrees(local, record) or record.local.mode != local.mode:
             return {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from devbox.ports.tree import STAGING, Kind, SourceChanged, new_digest
 from devbox.sync.ignore import Ignore
-from devbox.sync.model import Local, escapes
+from devbox.sync.model import Local, above, escapes
 
 STAGED = os.fsencode(STAGING + ".")
 """How the names of our own half-made local files begin; the ignore rules cover them."""
@@ -32,7 +32,8 @@ class Found:
 
 def scan(root: bytes, ignore: Ignore, below: bytes, found: Found) -> None:
     """Add everything below the folder `below` that is not ignored (not the folder itself)."""
-    pending = [below]
+    top = _stands(root, below) if below else None
+    pending = [below] if not below or (top and stat.S_ISDIR(top.st_mode)) else []
     while pending:
         folder = pending.pop()
         try:
@@ -69,12 +70,20 @@ def _packed(entry: tuple[bytes, Local]) -> bytes:
 
 def look(root: bytes, ignore: Ignore, path: bytes, found: Found) -> None:
     """Add what stands at `path` now, if it is not ignored."""
-    try:
-        state = os.lstat(os.path.join(root, path))
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    if not ignore.covers(path, stat.S_ISDIR(state.st_mode)):
+    state = _stands(root, path)
+    if state and not ignore.covers(path, stat.S_ISDIR(state.st_mode)):
         _add(root, path, state, found)
+
+
+def _stands(root: bytes, path: bytes) -> os.stat_result | None:
+    """What stands at a path of the tree. Nothing does where a folder above it is a link by now."""
+    try:
+        for folder in above(path):
+            if not stat.S_ISDIR(os.lstat(os.path.join(root, folder)).st_mode):
+                return None
+        return os.lstat(os.path.join(root, path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _add(root: bytes, path: bytes, state: os.stat_result, found: Found) -> bool:

@@ -1,13 +1,16 @@
-"""Looking at the local tree while others work in it."""
+"""Looking at a tree that changes under the eyes."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import pytest
+
+from devbox.adapters.inotify import Inotify
 from devbox.sync.ignore import Ignore
-from devbox.sync.rules import RuleFile
-from devbox.sync.scan import Found, scan
+from devbox.sync.rules import RuleFile, parse
+from devbox.sync.scan import Found, look, scan
 
 
 class Vanishing(Ignore):
@@ -36,3 +39,33 @@ def test_a_file_that_goes_meanwhile_takes_nothing_with_it(tmp_path: Path) -> Non
         *(f"f{n}" for n in range(20)),
     }
     assert {os.fsdecode(path) for path in found.entries} == names - {"f7"}
+
+
+def _nothing_ignored(root: Path) -> Ignore:
+    return Ignore(os.fsencode(root), parse(b""), ())
+
+
+@pytest.mark.parametrize("target", ["real", "loop"])
+def test_nothing_stands_below_a_link(tmp_path: Path, target: str) -> None:
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    (tmp_path / "real" / "deep" / "f").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    link = tmp_path / "link" if target == "real" else tmp_path / "loop"
+    if target == "real":
+        link.symlink_to("real")
+    found, root = Found(), os.fsencode(tmp_path)
+    for path in (b"deep", b"deep/f"):
+        look(root, _nothing_ignored(tmp_path), os.fsencode(link.name) + b"/" + path, found)
+    scan(root, _nothing_ignored(tmp_path), os.fsencode(link.name), found)
+    scan(root, _nothing_ignored(tmp_path), os.fsencode(link.name) + b"/deep", found)
+    assert found.entries == {}
+
+
+def test_a_folder_has_no_member_without_a_name(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    watcher = Inotify(os.fsencode(tmp_path), lambda path, folder: False)
+    (tmp_path / "d").chmod(0o700)
+    (tmp_path).chmod(0o700)
+    seen = watcher.wait(5).merged(watcher.wait(0))
+    watcher.close()
+    assert {*seen.ready, *seen.open} == {b"d"}
