@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from devbox.ports.host import HostAddress
     from devbox.ports.probe import Probe
     from devbox.ports.traces import SpoolSource
-    from devbox.ports.tree import Tree
+    from devbox.ports.tree import Owner, Tree
     from devbox.ports.watcher import Watcher
     from devbox.sync.place import Place
     from devbox.sync.session import Session
@@ -202,7 +202,20 @@ def sync_place(config: Config, mapping: Mapped) -> Place:
     name = f"{Path(mapping.local).as_posix()}={mapping.remote}"
     state = sync_state(config) / "sync" / f"{slug(name)[:60]}-{stable(name)}"
     in_place = frozenset(os.fsencode(path) for path in mapping.in_place)
-    return Place(root, mapping.remote, config.host, state, mapping.ignore, in_place)
+    return Place(root, mapping.remote, config.host, state, mapping.ignore, in_place, _owner(state))
+
+
+def _owner(state: Path) -> Owner:
+    """Who we are to others that want the same remote root."""
+    import getpass
+    import os
+    import platform
+
+    from devbox.config.paths import stable
+    from devbox.ports.tree import Owner
+
+    machine = platform.node()
+    return Owner(stable(f"{machine}\0{state}"), f"{getpass.getuser()}@{machine}, process {os.getpid()}")
 
 
 class _Trees:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from devbox.errors import HostError
+from devbox.ports.tree import Owner
 
 
 def no_folder(root: str, host: str) -> HostError:
@@ -33,6 +34,25 @@ def cannot_write(root: str, staging: str, host: str, why: str) -> HostError:
         where=f"{host}:{root}",
         why=why,
         next_steps=[_command(root, staging, host)],
+    )
+
+
+def held_by(owner: Owner) -> bytes:
+    """What stands in the lock file: its holder's key, and words about it."""
+    return f"{owner.key}\n{owner.words}\n".encode(errors="replace")
+
+
+def locked(where: str, content: str, age: float) -> HostError:
+    """Another devbox holds the root; `content` is that of its lock file, `age` in seconds."""
+    words = content.split("\n")[1] if "\n" in content else "somebody"
+    return HostError(
+        "another devbox syncs to this remote root",
+        where=where,
+        why=f"{words}, seen {max(age, 0):.0f} s ago",
+        next_steps=[
+            "end it there; one that was killed is forgotten after a minute",
+            "give this project a `remote` of its own in devbox.yaml",
+        ],
     )
 
 

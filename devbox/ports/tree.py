@@ -68,6 +68,14 @@ class Entry:
         return self.size == other.size and self.mtime_ns // grain == other.mtime_ns // grain and not changed
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who works on a remote root. The same `key`: the same state folder of the same machine."""
+
+    key: str
+    words: str
+
+
 class SourceChanged(Exception):
     """A local file is no longer what it was when the operation was planned: plan again."""
 
@@ -236,10 +244,11 @@ class Tree(Protocol):
         """Look at the root without changing anything."""
         ...
 
-    def prepare(self, token: bytes) -> None:
-        """Create what is missing of root and staging, clear staging, take the lock, leave `token`.
+    def prepare(self, token: bytes, owner: Owner | None = None) -> None:
+        """Create what is missing of root and staging, take the lock, clear staging, leave `token`.
 
-        A `DevboxError` says what the user has to type where that is not allowed to us.
+        A `DevboxError` says what the user has to type where that is not allowed to us, or who has the lock.
+        The lock ends with `close`, or some seconds after its holder died.
         """
         ...
 

@@ -60,7 +60,7 @@ class Link:
             # or overwritten; what is equal is adopted.
             token = facts.token or secrets.token_hex(16).encode()
             self._index.start_over(token)
-        tree.prepare(token)
+        tree.prepare(token, self._place.owner)
 
     def _guard(self, facts: RootFacts) -> None:
         """A root that lost everything devbox put there: an unmounted disk looks like this."""

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from devbox.ports.tree import Owner
 from devbox.sync.model import Local
 from devbox.sync.scan import LocalFile
 
@@ -20,6 +21,8 @@ class Place:
     state: Path
     ignore: tuple[str, ...] = ()
     in_place: frozenset[bytes] = frozenset()
+    owner: Owner | None = None
+    """Who holds the remote root's lock; `None` takes none."""
 
     def here(self, path: bytes) -> bytes:
         """Where that path of the tree is on this machine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
@@ -26,12 +27,17 @@ class Pipes:
         return os.read(self.process.stdout.fileno(), size)
 
     def close(self) -> None:
-        """End the child; its end of the pipe ends the reading thread."""
-        self.process.terminate()
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            assert stream is not None
-            stream.close()
+        """End the child's input, as a closed channel does; its end of the pipe ends the reading thread."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
 
 
 def sftp_server(*options: str) -> Pipes:

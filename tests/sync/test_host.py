@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,27 @@ def test_watching_follows_answers_and_refuses_a_second(user: User, tmp_path: Pat
     assert watching.wait(20) == 130
     watching.communicate()
     assert "nobody watches" in user.devbox("sync", "--status")[0]
+
+
+def test_a_second_machine_is_refused_while_the_first_one_works(user: User, tmp_path: Path) -> None:
+    """A state folder of its own and a project of its own are what makes another machine."""
+    fill(user.project)
+    other = replace(user, project=tmp_path / "elsewhere", environment={**user.environment})
+    other.environment["XDG_STATE_HOME"] = str(tmp_path / "other state")
+    shutil.copytree(user.project, other.project, symlinks=True)
+    watching = user.start("sync", "--watch")
+    assert watching.stderr is not None
+    assert any("in step" in line for line in iter(watching.stderr.readline, ""))
+    _out, err = other.devbox("sync", code=1)
+    assert "another devbox syncs to this remote root" in err
+    assert f"process {watching.pid}, seen" in err
+    other.devbox("sync", "--dry-run")
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(20) == 130
+    watching.communicate()
+    other.devbox("sync", "--verify")
+    done = json.loads(other.devbox("--json", "sync")[0].splitlines()[-1])["data"]["mappings"][0]
+    assert (done["put"], done["conflicts"]) == (0, {})
 
 
 def _large(project: Path) -> None:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from devbox.adapters.helper.best import BestTree
 from devbox.adapters.helper.program import COMMAND
+from devbox.adapters.helper.remote import lock as remote
+from devbox.adapters.sftp import lock
+from devbox.adapters.sftp.client import Client
+from devbox.adapters.sftp.lock import OLD
 from devbox.adapters.sftp.tree import SftpTree
-from devbox.ports.tree import Result
+from devbox.errors import HostError
+from devbox.ports.tree import Owner, Result, Tree, staging_of
 from tests.contracts.tree_contract import TreeContract, one, put
 from tests.sync.pipes import Pipes, sftp_server
+
+ANNA, BERT = Owner("anna", "anna@laptop, process 1"), Owner("bert", "bert@tower, process 2")
 
 
 @pytest.fixture
@@ -57,3 +66,127 @@ def test_a_run_that_was_killed_while_it_tried_the_root(root: Path) -> None:
     tree.prepare(b"token")
     assert list(root.iterdir()) == []
     tree.close()
+
+
+def _helped(root: Path) -> Tree:
+    return BestTree(lambda: Pipes("sh", "-c", COMMAND), sftp_server, str(root), "host")
+
+
+def _plain(root: Path) -> Tree:
+    return SftpTree(sftp_server(), str(root), "host")
+
+
+Open = Callable[[Path], Tree]
+
+
+@pytest.fixture(params=[(_plain, _plain), (_helped, _helped), (_plain, _helped), (_helped, _plain)])
+def lanes(request: pytest.FixtureRequest) -> tuple[Open, Open]:
+    """How the first devbox reaches the root, and how the second does."""
+    first, second = request.param
+    return first, second
+
+
+class TestLock:
+    """Two devboxes, each a session of its own on the same remote root."""
+
+    def test_a_second_owner_is_refused_until_the_first_lets_go(
+        self, root: Path, lanes: tuple[Open, Open]
+    ) -> None:
+        first, second = (open_tree(root) for open_tree in lanes)
+        first.prepare(b"token", ANNA)
+        with pytest.raises(HostError, match="another devbox syncs") as refused:
+            second.prepare(b"token", BERT)
+        assert "anna@laptop, process 1, seen" in str(refused.value)
+        assert one(first, put(b"f", b"1")).result is Result.DONE, "and the first one notices nothing of it"
+        second.close()
+        first.close()
+        _gone(lock_file(root))
+        third = self._prepared(root, BERT, lanes[1])
+        assert self._content(root).startswith("bert")
+        third.close()
+
+    def test_the_same_state_folder_takes_its_lock_back_at_once(
+        self, root: Path, lanes: tuple[Open, Open]
+    ) -> None:
+        root.mkdir()
+        file = lock_file(root)
+        file.parent.mkdir()
+        file.write_text("anna\nanna@laptop, process 77\n")
+        tree = self._prepared(root, ANNA, lanes[0])
+        assert "process 1\n" in self._content(root)
+        tree.close()
+
+    def test_a_lock_of_somebody_who_is_gone_grows_old(self, root: Path, lanes: tuple[Open, Open]) -> None:
+        self._prepared(root, ANNA, lanes[0]).close()
+        file = lock_file(root)
+        _gone(file)
+        file.write_text("cecil\ncecil@desk, process 3\n")
+        os.utime(file, (time.time() - OLD - 2, time.time() - OLD - 2))
+        tree = self._prepared(root, BERT, lanes[1])
+        assert self._content(root).startswith("bert")
+        assert sorted(one.name for one in file.parent.iterdir()) == ["lock", "root"]
+        tree.close()
+
+    def test_a_lock_that_changed_hands_meanwhile_is_given_back(self, root: Path) -> None:
+        tree = self._prepared(root, ANNA, _plain)
+        client = Client(sftp_server())
+        folder = os.fsencode(lock_file(root).parent)
+        assert not client.one(lock._break(folder, b"what stood in it before"))
+        assert self._content(root).startswith("anna")
+        client.close()
+        tree.close()
+
+    def test_its_holder_keeps_it_young(self, tmp_path: Path) -> None:
+        client, folder = Client(sftp_server()), os.fsencode(tmp_path)
+        held = lock.Lock(client, folder, ANNA, beat=0.05)
+        opened, _names = client.one(lock.enter(folder, ANNA))
+        assert opened
+        held.keep(opened)
+        os.utime(tmp_path / "lock", (1, 1))
+        _until(lambda: (tmp_path / "lock").stat().st_mtime > 1000)
+        held.close()
+        client.close()
+
+    def test_the_helper_keeps_it_young_while_it_is_asked(self, tmp_path: Path) -> None:
+        held = remote.Lock(os.fsencode(tmp_path), b"anna\nanna@laptop\n")
+        held.take()
+        os.utime(tmp_path / "lock", (1, 1))
+        held.live()
+        assert (tmp_path / "lock").stat().st_mtime == 1, "not at every request"
+        held.touched -= remote.BEAT
+        held.live()
+        assert (tmp_path / "lock").stat().st_mtime > 1000
+
+    def test_who_slept_and_lost_the_lock_stops(self, tmp_path: Path) -> None:
+        held = remote.Lock(os.fsencode(tmp_path), b"anna\nanna@laptop\n")
+        held.take()
+        (tmp_path / "lock").write_text("bert\nbert@tower\n")
+        held.touched -= remote.OLD
+        with pytest.raises(EOFError):
+            held.live()
+        held.drop()
+        assert (tmp_path / "lock").read_text().startswith("bert"), "and leaves the other's lock alone"
+
+    def _prepared(self, root: Path, owner: Owner, open_tree: Open) -> Tree:
+        tree = open_tree(root)
+        tree.prepare(b"token", owner)
+        return tree
+
+    def _content(self, root: Path) -> str:
+        _until(lambda: bool(lock_file(root).read_text()))
+        return lock_file(root).read_text()
+
+
+def lock_file(root: Path) -> Path:
+    return Path(staging_of(str(root)), "lock")
+
+
+def _gone(file: Path) -> None:
+    _until(lambda: not file.exists())
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)

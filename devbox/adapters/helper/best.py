@@ -8,7 +8,7 @@ from devbox.adapters.helper.tree import HelperTree, NoHelper
 from devbox.adapters.sftp.client import ByteChannel
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.errors import ConnectionLost, HostError
-from devbox.ports.tree import Abilities, Entry, Operation, Outcome, RootFacts, Sent, Survey, Tree
+from devbox.ports.tree import Abilities, Entry, Operation, Outcome, Owner, RootFacts, Sent, Survey, Tree
 
 Open = Callable[[], ByteChannel]
 
@@ -28,8 +28,8 @@ class BestTree:
     def look(self) -> RootFacts:
         return self._lane().look()
 
-    def prepare(self, token: bytes) -> None:
-        self._lane().prepare(token)
+    def prepare(self, token: bytes, owner: Owner | None = None) -> None:
+        self._lane().prepare(token, owner)
 
     def scan(self, directories: Iterable[bytes]) -> Mapping[bytes, Entry]:
         return self._lane().scan(directories)

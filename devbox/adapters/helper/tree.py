@@ -10,7 +10,7 @@ from devbox.adapters.helper import frames
 from devbox.adapters.helper.channel import CHUNK, Talk
 from devbox.adapters.helper.program import program
 from devbox.adapters.helper.remote import wire
-from devbox.adapters.roots import cannot_make, cannot_write, no_folder
+from devbox.adapters.roots import cannot_make, cannot_write, held_by, locked, no_folder
 from devbox.adapters.sftp.client import ByteChannel
 from devbox.errors import DevboxError, HostError
 from devbox.ports.tree import (
@@ -19,6 +19,7 @@ from devbox.ports.tree import (
     Entry,
     Operation,
     Outcome,
+    Owner,
     Put,
     Result,
     RootFacts,
@@ -70,11 +71,13 @@ class HelperTree:
         self._root, self._staging = _text(root), _text(staging)
         return RootFacts(self._root, seen[:1] == b"1", seen[1:] == b"1", token)
 
-    def prepare(self, token: bytes) -> None:
+    def prepare(self, token: bytes, owner: Owner | None = None) -> None:
         if self._greeted is not None:
             self.look()
         start = time.perf_counter()
-        self._staging = _text(self._single(self._ask(wire.PREPARE, content=token)))
+        self._staging = _text(
+            self._single(self._ask(wire.PREPARE, content=token + (b"\0" + held_by(owner) if owner else b"")))
+        )
         self._talk.compress = time.perf_counter() - start > _SLOW
 
     def scan(self, directories: Iterable[bytes]) -> Mapping[bytes, Entry]:
@@ -187,6 +190,9 @@ class HelperTree:
         step, _, why = _text(rest).partition("\0")
         if step == "folder":
             return no_folder(self._root, self._host)
+        if step == "lock":
+            age, _, content = why.partition("\0")
+            return locked(f"{self._host}:{self._root}", content, float(age))
         if step in ("make", "write"):
             told = cannot_make if step == "make" else cannot_write
             return told(self._root, self._staging, self._host, why)

@@ -107,6 +107,18 @@ class Client:
         """One request, its reply."""
         return self.one(_single(request))
 
+    def tell(self, request: Request) -> None:
+        """One request whose reply nobody waits for."""
+        pump, flight = _Pump(), _Flight(_single(request), [None], 1)
+        with self._lock:
+            number = next(self._numbers) & 0xFFFFFFFF
+            self._table[number] = (pump, flight, 0)
+        try:
+            with self._sending:
+                self._channel.send(request.packet(number))
+        except (OSError, EOFError) as error:
+            self._fail(error)
+
     def close(self) -> None:
         """End the session; whoever still waits gets `ConnectionLost`."""
         self._fail(ConnectionLost("the SFTP session was closed"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import posixpath
 
 from devbox.adapters.roots import cannot_make, cannot_write, no_folder
-from devbox.adapters.sftp import wire
+from devbox.adapters.sftp import lock, wire
 from devbox.adapters.sftp.client import Client, Task
+from devbox.adapters.sftp.lock import Lock
 from devbox.adapters.sftp.puts import Places, words
-from devbox.ports.tree import STAGING, Kind, RootFacts
+from devbox.ports.tree import STAGING, Kind, Owner, RootFacts
 
 _TOKEN = b"root"
 _PROBE = b"probe"
@@ -62,10 +63,14 @@ def prepare(client: Client, places: Places, token: bytes, host: str) -> None:
     client.one(_write(places.staging + b"/" + _TOKEN, token))
 
 
-def clear_staging(client: Client, places: Places) -> None:
-    """Remove what an earlier session left half done."""
-    names = client.one(_names(places.staging))
+def enter_staging(client: Client, places: Places, owner: Owner | None, host: str) -> Lock | None:
+    """Take the lock, then remove what an earlier session left half done."""
+    opened, names = client.one(lock.enter(places.staging, owner))
+    held = Lock(client, places.staging, owner, f"{host}:{_text(places.root)}") if owner else None
+    if held and opened:
+        held.keep(opened)
     client.one(_all([wire.remove(places.staging + b"/" + name) for name in names if name != _TOKEN]))
+    return held
 
 
 def _make_folders(client: Client, places: Places, host: str) -> None:
@@ -100,20 +105,6 @@ def _write(path: bytes, data: bytes) -> Task[wire.Reply]:
         return opened
     written, closed = yield [wire.write(opened.blob, 0, data), wire.close(opened.blob)]
     return written if not written.ok else closed
-
-
-def _names(path: bytes) -> Task[list[bytes]]:
-    (opened,) = yield [wire.opendir(path)]
-    names: list[bytes] = []
-    if not opened.ok:
-        return names
-    while True:
-        (reply,) = yield [wire.readdir(opened.blob)]
-        if not reply.ok:
-            break
-        names.extend(name for name, _ in reply.names if name not in (b".", b".."))
-    yield [wire.close(opened.blob)]
-    return names
 
 
 def _all(requests: list[wire.Request]) -> Task[None]:

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from devbox.adapters.sftp import puts, wire
 from devbox.adapters.sftp.client import ByteChannel, Client, Task, timed
+from devbox.adapters.sftp.lock import Lock
 from devbox.adapters.sftp.puts import Places
-from devbox.adapters.sftp.roots import clear_staging, expand, look, prepare
+from devbox.adapters.sftp.roots import enter_staging, expand, look, prepare
 from devbox.adapters.sftp.wire import Reply
 from devbox.ports.tree import (
     Abilities,
@@ -18,6 +19,7 @@ from devbox.ports.tree import (
     MakeDirectory,
     Operation,
     Outcome,
+    Owner,
     RemoveDirectory,
     Result,
     RootFacts,
@@ -38,6 +40,7 @@ class SftpTree:
     def __init__(self, channel: ByteChannel, root: str, host: str = "") -> None:
         self._client = Client(channel)
         self._host = host
+        self._lock: Lock | None = None
         home, limits = self._client.one(_greet())
         absolute = expand(root, home.names[0][0] if home.names else b".")
         text = absolute.decode(errors="surrogateescape")
@@ -52,9 +55,9 @@ class SftpTree:
     def look(self) -> RootFacts:
         return look(self._client, self._places, self._host)
 
-    def prepare(self, token: bytes) -> None:
+    def prepare(self, token: bytes, owner: Owner | None = None) -> None:
         prepare(self._client, self._places, token, self._host)
-        clear_staging(self._client, self._places)
+        self._lock = enter_staging(self._client, self._places, owner, self._host)
 
     def scan(self, directories: Iterable[bytes]) -> Mapping[bytes, Entry]:
         found: dict[bytes, Entry] = {}
@@ -95,6 +98,8 @@ class SftpTree:
         return timed(self._client, wire.stat(self._places.root))
 
     def close(self) -> None:
+        if self._lock:
+            self._lock.close()
         self._client.close()
 
     def _wave(self, wave: Sequence[Operation], sent: Sent) -> Iterator[Outcome]:

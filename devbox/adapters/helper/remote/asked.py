@@ -9,6 +9,7 @@ from _blake2 import blake2b
 
 from devbox.adapters.helper.remote import wire as shape
 from devbox.adapters.helper.remote.entries import kind_of
+from devbox.adapters.helper.remote.lock import Lock
 from devbox.adapters.helper.remote.places import Places
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ NAMES = 1 << 16
 class Questions:
     def __init__(self, wire: Wire, places: Places) -> None:
         self.wire, self.places = wire, places
+        self.lock: Lock | None = None
         self.table: dict[int, Any] = {
             shape.LOOK: lambda ask: (shape.DONE, b"\0".join(places.facts())),
             shape.PREPARE: self.prepare,
@@ -34,8 +36,20 @@ class Questions:
             shape.PING: lambda ask: (shape.DONE, b""),
         }
 
+    def close(self) -> None:
+        """The channel ended."""
+        if self.lock:
+            self.lock.drop()
+
     def prepare(self, ask: Request) -> tuple[int, bytes]:
-        self.places.prepare(ask.content)
+        """The content: the root's token, and after a zero byte the holder of its lock, if any."""
+        token, _, owner = ask.content.partition(b"\0")
+        self.places.prepare(token)
+        if owner:
+            self.lock = Lock(self.places.staging, owner)
+            self.lock.take()
+            self.wire.heard = self.lock.live
+        self.places.clear()
         return shape.DONE, self.places.staging
 
     def scan(self, ask: Request) -> tuple[int, bytes]:

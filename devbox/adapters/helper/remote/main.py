@@ -19,12 +19,20 @@ def main() -> None:
         first = Request(wire)
         places = Places(first.path, first.target)
         os.write(1, HELLO)
-        table = {**Operations(wire, places).table, **Questions(wire, places).table}
-        answer(wire, table, first)
-        while True:
-            answer(wire, table, Request(wire))
+        questions = Questions(wire, places)
+        try:
+            serve(wire, {**Operations(wire, places).table, **questions.table}, first)
+        finally:
+            questions.close()
     except (EOFError, BrokenPipeError):
         sys.exit(0)
+
+
+def serve(wire: Wire, table: dict, first: Request) -> None:  # type: ignore[type-arg]  # not before Python 3.9
+    """One request after the other, until there are no more."""
+    answer(wire, table, first)
+    while True:
+        answer(wire, table, Request(wire))
 
 
 def answer(wire: Wire, table: dict, ask: Request) -> None:  # type: ignore[type-arg]  # not before Python 3.9

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 TOKEN = b"root"
+LOCK = b"lock"
 
 
 class Refused(Exception):
@@ -59,14 +56,18 @@ class Places:
             return True
 
     def prepare(self, token: bytes) -> None:
-        """Make root and staging where they are missing, mark them, and clear staging."""
+        """Make root and staging where they are missing, and mark them."""
         facts = self.facts()
         if facts[3] != token or facts[2].startswith(b"0"):
             self.make()
             with open(self.staging + b"/" + TOKEN, "wb") as file:
                 file.write(token)
-        for left in self.left():
-            remove_quietly(left)
+
+    def clear(self) -> None:
+        """Remove what an earlier session left half done."""
+        for name in os.listdir(self.staging):
+            if name not in (TOKEN, LOCK):
+                remove_quietly(self.staging + b"/" + name)
 
     def make(self) -> None:
         """Root and staging; staging inside the root where this user can make none beside it."""
@@ -96,12 +97,6 @@ class Places:
             os.unlink(source)
             raise
         os.unlink(target)
-
-    def left(self) -> Iterator[bytes]:
-        """What an earlier session left half done."""
-        for name in os.listdir(self.staging):
-            if name != TOKEN:
-                yield self.staging + b"/" + name
 
 
 def read(path: bytes) -> bytes:

@@ -12,7 +12,7 @@ import zlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
 HELLO = b"\0devbox-helper 2\n"
@@ -69,6 +69,7 @@ class Wire:
         self.held: list[bytes] = []
         self.data = b""
         self.at = 0
+        self.heard: Callable[[], None] | None = None
 
     def read(self, size: int) -> bytes:
         """Exactly so many bytes; EOFError at the end."""
@@ -84,6 +85,8 @@ class Wire:
         head = self.source.read(SEGMENT.size)
         if len(head) < SEGMENT.size:
             raise EOFError
+        if self.heard:
+            self.heard()
         (length,) = SEGMENT.unpack(head)
         size = length & ~COMPRESSED
         data = self.source.read(size)

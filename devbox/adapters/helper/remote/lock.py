@@ -1,0 +1,79 @@
+"""The root's lock: a file in staging that is kept young while requests come, and gone with the channel.
+
+The same file, by the same rules, as where devbox has plain SFTP only: what counts is how old it is.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from devbox.adapters.helper.remote.places import LOCK, Refused, read, remove_quietly
+
+BEAT = 10
+OLD = 60
+
+
+class Lock:
+    """Held from `take` to `drop`. `content`: the holder's key, a line end, words about it, a line end."""
+
+    def __init__(self, staging: bytes, content: bytes) -> None:
+        self.path, self.content = staging + b"/" + LOCK, content
+        self.handle = -1
+        self.touched = 0.0
+
+    def take(self) -> None:
+        """Take it, from a holder that is gone as well; `Refused` says who has it."""
+        for _ in range(3):
+            try:
+                self.handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                self.clear()
+                continue
+            os.write(self.handle, self.content)
+            self.touched = time.monotonic()
+            return
+        raise Refused(b"lock", b"0", read(self.path))
+
+    def clear(self) -> None:
+        """Take away a lock that is ours, or old."""
+        held, age = read(self.path), self.age()
+        ours = held.split(b"\n")[0] == self.content.split(b"\n")[0]
+        if not ours and age <= OLD:
+            raise Refused(b"lock", b"%d" % age, held)
+        aside = self.path + b"-broken-%d" % os.getpid()
+        try:
+            os.rename(self.path, aside)
+        except OSError:
+            return  # somebody was faster
+        if read(aside) != held:
+            os.rename(aside, self.path)
+            raise Refused(b"lock", b"0", read(self.path))
+        os.unlink(aside)
+
+    def age(self) -> float:
+        """Seconds since its holder was last heard of, by the clock of the file system."""
+        clock = self.path + b"-clock-%d" % os.getpid()
+        os.close(os.open(clock, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        try:
+            return os.stat(clock).st_mtime - os.stat(self.path).st_mtime
+        except FileNotFoundError:
+            return 0.0
+        finally:
+            os.unlink(clock)
+
+    def live(self) -> None:
+        """The holder was heard of just now. Ends the channel where the lock was lost meanwhile."""
+        now = time.monotonic()
+        if self.handle < 0 or now - self.touched < BEAT:
+            return
+        if now - self.touched > OLD / 2 and read(self.path) != self.content:
+            self.handle = -1
+            raise EOFError
+        os.utime(self.handle)
+        self.touched = now
+
+    def drop(self) -> None:
+        """Let go of it."""
+        if self.handle >= 0 and read(self.path) == self.content:
+            remove_quietly(self.path)
