@@ -21,6 +21,8 @@ Spans:
     @tracer.traced                    functions, coroutines, generators, asynchronous generators
     tracer.instrument("shop")         every function of shop and shop.*, as they are imported
     tracer.current()                  the active span, never None
+    tracer.record("GET /", start, end, own=context)   what somebody else saw run, such as a line of nginx's
+    log
 
 Roads. Every road carries the three W3C fields `traceparent`, `tracestate`, `baggage` as texts:
 
@@ -43,6 +45,7 @@ from __future__ import annotations
 
 from .functions import traced
 from .layout import CLIENT, CONSUMER, ERROR, INTERNAL, OK, PRODUCER, SERVER, UNSET
+from .making import record, span
 from .propagation import (
     SpanContext,
     attached,
@@ -54,7 +57,7 @@ from .propagation import (
     set_baggage,
 )
 from .recorder import RECORDER, configure
-from .spans import Span, current, span
+from .spans import Span, current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,6 +88,7 @@ __all__ = [
     "inject",
     "instrument",
     "no_trace",
+    "record",
     "set_baggage",
     "shutdown",
     "span",

@@ -40,8 +40,9 @@ DROPPED_REENTERED = 64
 CLOSED = 72
 """Offsets of the counters in the header, and of the byte that is 1 once nothing more will be written."""
 
-SPAN = struct.Struct("<Q16sQQQQQ")
-"""head, trace id, span id, parent span id (0: none), start, end, index."""
+SPAN = struct.Struct("<Q16sQQqqQ")
+"""head, trace id, span id, parent span id (0: none), start, end (negative: before the machine was up),
+index."""
 
 TYPE_SPAN = 1
 TYPE_FILL = 2

@@ -80,6 +80,12 @@ class Recorder:
             found = self._names[key] = TYPE_SPAN | kind << KIND_SHIFT | number << SITE_SHIFT
         return found
 
+    def named(self, name: str, kind: int) -> int:
+        """The same for a span of no place; 0 when there are too many names already."""
+        if len(self._names) >= 2 * MOST_NAMES and (name, kind, "", "", 0) not in self._names:
+            return 0
+        return self.site(name, kind, "", "", 0)
+
     def start(self, service: str, folder: str, limit: int, extra: dict[str, Any]) -> None:
         """Begin to record. A second call with another service or folder starts a new spool."""
         if self.spool is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .layout import ERROR, SERVER
 from .propagation import extract
 from .recorder import CURRENT, RECORDER
-from .spans import span
+from .making import span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

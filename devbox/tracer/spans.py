@@ -1,8 +1,7 @@
-"""Spans with a face: `span(...)`, `current()`, and what can be added to them."""
+"""A span's face: what can be added to it, how it ends, and how it is stored."""
 
 from __future__ import annotations
 
-import sys
 import time
 
 from .encode import pack, plain
@@ -10,7 +9,6 @@ from .failures import added_to, failed
 from .layout import (
     ATTRIBUTES,
     EVENTS,
-    INTERNAL,
     LINKS,
     MESSAGE,
     NAME,
@@ -19,11 +17,11 @@ from .layout import (
     STATUS,
     STATUS_SHIFT,
 )
-from .recorder import CURRENT, MOST_NAMES, RECORDER, parent_cell
+from .recorder import CURRENT, RECORDER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Any
 
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
     from .recorder import Cell
 
 _now = time.perf_counter_ns
-_frame = sys._getframe
-_new = object.__new__
-_get = CURRENT.get
 _set = CURRENT.set
 _reset = CURRENT.reset
 _recorder = RECORDER
@@ -159,74 +154,6 @@ class Span:
             if error is not None:
                 failed(self._cell, error)
             store(self._cell, self._head, self._parent, self._start, end)
-
-
-def span(
-    name: str,
-    attributes: Mapping[str, object] | None = None,
-    *,
-    kind: int = INTERNAL,
-    parent: SpanContext | None = None,
-    links: Iterable[SpanContext] = (),
-    **more: object,
-) -> Span:
-    """A span for a `with` block. `attributes` takes dotted names, keywords take plain ones.
-
-    Child of the active span, unless `parent` says otherwise: what `extract` found (an empty one begins a new
-    trace and its baggage holds inside), or another span's `context`.
-    """
-    if _recorder.spool is None:
-        return _quiet(parent)
-    if attributes:
-        more.update(attributes)
-    frame = _frame(1)
-    place = _recorder.places.get((id(frame.f_code), frame.f_lasti, name, kind)) or _new_place(
-        frame, name, kind
-    )
-    above = (_get() or parent_cell()) if parent is None else parent.as_cell()
-    # Without __init__, whose call would be a tenth of the whole price.
-    made: Span = _new(Span)
-    made._cell = [above[0], _recorder.ids(), {ATTRIBUTES: more} if more else None, above[3]]
-    made._head = place[0]
-    made._parent = above[1]
-    made._baggage = None
-    made.recording = True
-    if links or not place[0]:
-        _unusual(made, name, kind, links)
-    if parent is not None:
-        made._entering(parent)
-    return made
-
-
-def _unusual(made: Span, name: str, kind: int, links: Iterable[SpanContext]) -> None:
-    if not made._head:
-        made._head = RECORDER.site("(many names)", kind, "", "", 0)
-        made.rename(name)
-    for link in links:
-        made.add_link(link)
-
-
-def _new_place(frame: Any, name: str, kind: int) -> tuple[int, Any]:
-    """The head of spans begun at this place, remembered for the next time; head 0 when there are too
-    many names.
-    """
-    code = frame.f_code
-    if len(RECORDER.places) >= MOST_NAMES:
-        return 0, code
-    function = f"{frame.f_globals.get('__name__', '')}.{getattr(code, 'co_qualname', code.co_name)}"
-    head = RECORDER.site(name, kind, function, code.co_filename, frame.f_lineno)
-    # The code is kept beside it: as long as it lives, no other code can have its id.
-    found = RECORDER.places[id(code), frame.f_lasti, name, kind] = head, code
-    return found
-
-
-def _quiet(parent: SpanContext | None) -> Span:
-    """Not recording, yet the context is carried on: a service that is not traced must not break the chain."""
-    above = parent.as_cell() if parent is not None else CURRENT.get() or [bytes(16), 0, None, ""]
-    made = Span([above[0], above[1], None, above[3]])
-    if parent is not None:
-        made._baggage = parent.baggage or None
-    return made
 
 
 def current() -> Span:

@@ -115,7 +115,8 @@ class Spool:
                 _pack(ring[0], index * SLOT, head, trace, span, parent, start, end, index)
                 return
             except struct.error:
-                if not self.make_room(ring):
+                self._fill(ring[0], index, index)
+                if not self._room_after(ring, index):
                     return
 
     def write_with(self, data: bytes, span: tuple[int, bytes, int, int, int, int]) -> None:
@@ -133,11 +134,18 @@ class Spool:
                 return
             except (IndexError, ValueError, struct.error):
                 self._fill(ring[0], index, last)
-                if not self.make_room(ring):
+                if not self._room_after(ring, last):
                     return
 
+    def _room_after(self, ring: Ring, last: int) -> bool:
+        """Whether to try again. Where the slot `last` does exist, it was a value that fits into no slot."""
+        if last < len(ring[0]) // SLOT:
+            self._drop(0)
+            return False
+        return self.make_room(ring)
+
     def _fill(self, buffer: Any, index: int, last: int) -> None:
-        # Slots taken at the very end, where not all of them exist: whoever reads has to step over them.
+        # Slots that were taken and stay unused, if they exist: whoever reads has to step over them.
         for one in range(index, min(last + 1, len(buffer) // SLOT)):
             _pack(buffer, one * SLOT, TYPE_FILL, _NO_TRACE, 0, 0, 0, 0, one)
 

@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from devbox import tracer
-from devbox.tracer.layout import REMOTE_PARENT
-from devbox.tracer.recorder import RECORDER
-from devbox.tracer.spans import store
 from devbox.workload.contract import QUEUES
 
 TRACEPARENT = "traceparent"
@@ -101,12 +98,7 @@ class Bar:
 
 def draw(bar: Bar, end: int, kind: int, attributes: Mapping[str, Any], *, failed: bool = False) -> None:
     """Record a bar that ended at `end` (ns since the epoch)."""
-    if not tracer.enabled():
-        return
-    offset = time.perf_counter_ns() - time.time_ns()
-    added: dict[str, Any] = {"a": dict(attributes)}
-    if failed:
-        added["s"] = tracer.ERROR
-    cell = [bytes.fromhex(bar.trace), int(bar.span, 16), added, ""]
-    head = RECORDER.site(bar.name, kind, "", "", 0) | (REMOTE_PARENT if bar.parent else 0)
-    store(cell, head, int(bar.parent or "0", 16), bar.start + offset, end + offset)
+    own = tracer.SpanContext(bytes.fromhex(bar.trace), int(bar.span, 16))
+    above = tracer.SpanContext(own.trace_id, int(bar.parent, 16), remote=True) if bar.parent else None
+    error = "failed" if failed else ""
+    tracer.record(bar.name, bar.start, end, attributes, kind=kind, parent=above, own=own, error=error)

@@ -114,7 +114,7 @@ def test_an_app_that_uses_the_recorder_itself_shares_it(
     prepared: Injection, home: Path, app: Path, tmp_path: Path
 ) -> None:
     (app / "own.py").write_text(
-        "from devbox import tracer\nfrom devbox.tracer.spans import span\nimport devbox_tracer\n"
+        "from devbox import tracer\nfrom devbox.tracer.making import span\nimport devbox_tracer\n"
         "assert tracer.span is devbox_tracer.span is span\n"
         "with tracer.span('own'): pass\n"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..layout import CLIENT, ERROR
 from ..propagation import headers
 from ..recorder import CURRENT, RECORDER
-from ..spans import span
+from ..making import span
 from . import replace
 
 TYPE_CHECKING = False

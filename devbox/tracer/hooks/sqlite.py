@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ..layout import CLIENT
 from ..recorder import RECORDER
-from ..spans import span
+from ..making import span
 from . import replace
 
 TYPE_CHECKING = False
