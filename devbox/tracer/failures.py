@@ -27,11 +27,13 @@ def added_to(cell: Cell) -> dict[str, Any]:
 
 def failed(cell: Cell, error: BaseException) -> None:
     """Put an exception on a span. The stack is kept once, where the exception was first seen."""
-    added = added_to(cell)
     kind = type(error)
+    if kind is GeneratorExit:  # whoever consumed the generator had enough of it
+        return
+    added = added_to(cell)
     named = f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__qualname__
     if not isinstance(error, Exception):
-        # GeneratorExit, SystemExit, CancelledError: an end, not a failure of this function.
+        # SystemExit, KeyboardInterrupt, CancelledError: an end, not a failure of this function.
         added.setdefault("a", {})["exception.type"] = named
         return
     if added.get("s", UNSET) == UNSET:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from .layout import ERROR, SERVER
+from .making import span
 from .propagation import extract
 from .recorder import CURRENT, RECORDER
-from .making import span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -145,10 +145,15 @@ class Span:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         end = _now()
-        if self._baggage is None:
-            _reset(self._token)
-        else:
-            self.pause()
+        try:
+            if self._baggage is None:
+                _reset(self._token)
+            else:
+                self.pause()
+        except ValueError:
+            # A generator that was abandoned is closed in another context than the one that it ran in; there
+            # is nothing to take back in this one.
+            self._token = None
         if self.recording:
             self.recording = False
             if error is not None:
@@ -176,3 +181,18 @@ def store(cell: Cell, head: int, parent: int, start: int, end: int) -> None:
     if STATUS in added:
         head |= added.pop(STATUS) << STATUS_SHIFT
     spool.write_with(pack(added), (head, cell[0], cell[1], parent, start, end))
+
+
+class active:
+    """Make a span that was begun the current one for a `with` block, without ending it."""
+
+    __slots__ = ("_cell", "_token")
+
+    def __init__(self, span: Span) -> None:
+        self._cell = span._cell
+
+    def __enter__(self) -> None:
+        self._token = _set(self._cell)
+
+    def __exit__(self, *_: object) -> None:
+        _reset(self._token)

@@ -16,7 +16,17 @@ HOOKS = {
     "threading": "threads",
     "concurrent.futures.thread": "threads",
     "http.client": "http",
+    "subprocess": "children",
     "sqlite3": "sqlite",
+    "sqlalchemy": "sqlalchemy",
+    "httpx": "httpx",
+    "redis.client": "redis",
+    "redis.asyncio.client": "redis",
+    "pika.channel": "pika",
+    "pika.adapters.blocking_connection": "pika",
+    "kafka.producer.kafka": "kafka",
+    "kafka.consumer.group": "kafka",
+    "grpc": "grpc",
 }
 """Module of the library -> module here, whose `adapt_<module>` (dots as underscores) adapts it."""
 MARK = "__devbox_adapted__"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..layout import CLIENT, ERROR
+from ..making import span
 from ..propagation import headers
 from ..recorder import CURRENT, RECORDER
-from ..making import span
 from . import replace
 
 TYPE_CHECKING = False
@@ -17,7 +17,10 @@ _RUNNING = "_devbox_span"
 
 
 def adapt_http_client(module: ModuleType) -> None:
-    """One client span per request: from the request line to the response's head."""
+    """One client span per request: from the request line to the response's head.
+
+    urllib, urllib3 and requests stand on this class, so theirs are recorded here too.
+    """
     connection = module.HTTPConnection
     replace(connection, "putrequest", _begin)
     replace(connection, "endheaders", _send_context)

@@ -8,8 +8,8 @@ library's own extension point, so nothing of sqlite3 is replaced but the default
 from __future__ import annotations
 
 from ..layout import CLIENT
-from ..recorder import RECORDER
 from ..making import span
+from ..recorder import RECORDER
 from . import replace
 
 TYPE_CHECKING = False
