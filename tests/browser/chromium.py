@@ -1,5 +1,5 @@
-"""Headless Chromium, driven over its DevTools protocol by a client of a hundred lines: open a page, run a script in
-it, press keys, look at what it said. (https://chromedevtools.github.io/devtools-protocol/)
+"""Headless Chromium, driven over its DevTools protocol by a client of a hundred lines: open a page, run a
+script in it, press keys, look at what it said. (https://chromedevtools.github.io/devtools-protocol/)
 """
 
 from __future__ import annotations
