@@ -79,9 +79,8 @@ CALLS = [
 
 @pytest.mark.parametrize(("name", "call", "works"), CALLS, ids=["one", "many", "sum", "echo", "future"])
 def test_each_kind_of_call_is_one_trace(reader: Reader, name: str, call: Any, works: int) -> None:
-    with recording(reader, hooks=True):
-        with calling() as channel, tracer.span("root") as root:
-            assert call(channel)
+    with recording(reader, hooks=True), calling() as channel, tracer.span("root") as root:
+        assert call(channel)
     spans = reader.spans()
     client = next(span for span in spans if span.operation.kind == "client")
     server = next(span for span in spans if span.operation.kind == "server")
@@ -101,9 +100,8 @@ def test_each_kind_of_call_is_one_trace(reader: Reader, name: str, call: Any, wo
     ],
 )
 def test_failures(reader: Reader, name: str, code: int, words: str) -> None:
-    with recording(reader, hooks=True):
-        with calling() as channel, pytest.raises(grpc.RpcError):
-            channel.unary_unary(f"/shop.Orders/{name}")(b"a")
+    with recording(reader, hooks=True), calling() as channel, pytest.raises(grpc.RpcError):
+        channel.unary_unary(f"/shop.Orders/{name}")(b"a")
     client = next(span for span in reader.spans() if span.operation.kind == "client")
     server = next(span for span in reader.spans() if span.operation.kind == "server")
     assert (client.status, client.message, client.attributes["rpc.grpc.status_code"]) == (
