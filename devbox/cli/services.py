@@ -17,7 +17,7 @@ from devbox.cli.following import Printer
 from devbox.cli.terminal import connect, is_terminal
 from devbox.ports.daemon import Daemon, ExecSpec
 from devbox.ports.host import Host
-from devbox.services import model, plan, running
+from devbox.services import guard, model, plan, running
 from devbox.services.following import Follower, Lines
 from devbox.services.forwarding import Forwarder
 
@@ -119,12 +119,13 @@ def _execute(run: options.Options, service: str, command: tuple[str, ...], tty: 
     with project.opened(run) as live:
         container = live.services.running(service)
         environment = {"TERM": os.environ.get("TERM", "xterm")} if tty else {}
-        spec = ExecSpec(command, environment=environment, tty=tty, stdin=True)
-        attached = live.daemon.exec(container.id, spec)
-        try:
-            code = connect(attached, tty)
-        finally:
-            attached.close()
+        with guard.marked(live.daemon, container.id) as mark:
+            spec = ExecSpec(command, environment={**environment, **mark}, tty=tty, stdin=True)
+            attached = live.daemon.exec(container.id, spec)
+            try:
+                code = connect(attached, tty)
+            finally:
+                attached.close()
     raise typer.Exit(code)
 
 
@@ -145,7 +146,8 @@ def run_one_off(
         try:
             attached = live.daemon.attach(created, tty)
             live.daemon.start(created)
-            code = connect(attached, tty)
+            with guard.whole(live.daemon, created):
+                code = connect(attached, tty)
         finally:
             live.daemon.remove(created)
     raise typer.Exit(code)

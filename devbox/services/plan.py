@@ -109,10 +109,10 @@ def app_service(command: Sequence[str] = ()) -> Service:
 def one_off(
     config: Config, around: Surroundings, command: Sequence[str], name: str, tty: bool
 ) -> ContainerSpec:
-    """A container for `devbox run`: the same image, mounts and network; whoever runs it removes it."""
+    """A container for `devbox run`: the same image, mounts and network; gone at its end."""
     base = wanted(config, app_service(command), around).spec
     labels = {**config.labels(around.account.name), model.ONE_OFF: "yes"}
-    return replace(base, name=name, labels=labels, aliases=(), tty=tty, stdin=True)
+    return replace(base, name=name, labels=labels, aliases=(), tty=tty, stdin=True, remove=True)
 
 
 def steps(want: Sequence[Wanted], have: Iterable[Container], all_services: Iterable[str]) -> Steps:

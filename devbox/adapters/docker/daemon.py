@@ -87,7 +87,11 @@ class DockerDaemon:
         self._http.unless_missing("POST", f"/containers/{container}/stop", {"t": grace})
 
     def remove(self, container: str, volumes: bool = True) -> None:
-        self._http.unless_missing("DELETE", f"/containers/{container}", {"force": True, "v": volumes})
+        try:
+            self._http.unless_missing("DELETE", f"/containers/{container}", {"force": True, "v": volumes})
+        except DaemonRefused as refused:
+            if refused.status != 409 or "already in progress" not in refused.why:
+                raise
 
     def wait(self, container: str) -> int:
         with self._http.stream("POST", f"/containers/{container}/wait") as response:
@@ -111,7 +115,7 @@ class DockerDaemon:
         query = {"stream": True, "stdin": True, "stdout": True, "stderr": True}
         sock, rest = self._http.upgrade(f"/containers/{container}/attach", query, None)
         resize = f"/containers/{container}/resize"
-        return attached.Session(sock, rest, tty, self._resizer(resize), lambda: self.wait(container))
+        return attached.Session(sock, rest, tty, self._resizer(resize), self._next_exit(container))
 
     def exec(self, container: str, spec: ExecSpec) -> attached.Session:
         body = {
@@ -135,6 +139,27 @@ class DockerDaemon:
 
     def _resizer(self, path: str) -> Callable[[int, int], None]:
         return lambda rows, columns: self._http.unless_missing("POST", path, {"h": rows, "w": columns})
+
+    def _next_exit(self, container: str) -> Callable[[], int]:
+        """What waits for the exit code from now on: asked later, it might be of a container that is gone."""
+        wire = self._http.open()
+        path = self._http.path(f"/containers/{container}/wait", {"condition": "next-exit"})
+        with self._http.failures():
+            wire.request("POST", path)
+            response = wire.getresponse()
+        self._http.check(response)
+
+        def code() -> int:
+            with self._http.failures():
+                text = response.read()
+            wire.close()
+            if not text.strip():
+                raise DaemonError(
+                    "the daemon went away", where=self._http.where, next_steps=["devbox doctor"]
+                )
+            return int(json.loads(text)["StatusCode"])
+
+        return code
 
     def ensure_network(self, name: str, labels: Mapping[str, str]) -> None:
         if self._http.find(f"/networks/{name}") is None:

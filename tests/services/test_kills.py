@@ -1,0 +1,145 @@
+"""SIGKILL for the client, a cut link, a restarted dockerd, during each command: what is said, and no orphan."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.rehearsal.hosts import RehearsalHost
+from tests.rehearsal.proxy import Proxy
+from tests.services.shop import DOCKERFILE, Shop
+
+pytestmark = pytest.mark.host
+
+
+@pytest.fixture
+def cut(
+    shop: Shop, rehearsal_host: RehearsalHost, proxy_factory: Callable[..., Proxy]
+) -> Iterator[Callable[[], None]]:
+    """Everything goes through one SSH connection, which this cuts."""
+    rehearsal_host.sh("usermod -aG docker dev")
+    proxy = proxy_factory((rehearsal_host.address, 22))
+    config = shop.terminal.home / "ssh_config"
+    before = config.read_text()
+    near = f"  HostName 127.0.0.1\n  Port {proxy.port}\n  HostKeyAlias {rehearsal_host.address}"
+    config.write_text(before.replace(f"  HostName {rehearsal_host.address}", near))
+    file = shop.folder / "devbox.yaml"
+    file.write_text(file.read_text() + "docker: {endpoint: ssh}\n")
+    yield proxy.cut
+    config.write_text(before)
+
+
+def until(probe: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 30
+    while not probe():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+
+
+def said(running: subprocess.Popen[str], words: str) -> None:
+    assert running.stdout is not None
+    for line in running.stdout:
+        if words in line:
+            return
+    raise AssertionError(f"never said {words!r}: {running.stderr.read() if running.stderr else ''}")
+
+
+def stated(running: subprocess.Popen[str]) -> str:
+    """It ends as a stated failure that names a next step; what it said."""
+    _out, err = running.communicate(timeout=60)
+    assert running.returncode == 1, err
+    assert "error: " in err
+    assert "next: " in err
+    assert "Traceback" not in err
+    return err
+
+
+def kill(running: subprocess.Popen[str]) -> None:
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate(timeout=30)
+
+
+def test_a_command_ends_with_its_client(
+    shop: Shop, rehearsal_host: RehearsalHost, cut: Callable[[], None]
+) -> None:
+    shop.terminal.devbox("up", "other")
+
+    def begin(number: int, *words: str) -> subprocess.Popen[str]:
+        running = shop.terminal.start(*words, "sh", "-c", f"echo begun; sleep {number}; true")
+        said(running, "begun")
+        return running
+
+    def gone(number: int) -> bool:
+        return f"sleep {number}" not in rehearsal_host.sh("ps -eo args")
+
+    kill(begin(47001, "exec", "other"))
+    until(lambda: gone(47001), "the killed client's command runs on")
+    running = begin(47002, "exec", "other")
+    cut()
+    stated(running)
+    until(lambda: gone(47002), "the cut-off client's command runs on")
+    kill(begin(47003, "run", "--"))
+    until(lambda: gone(47003), "the killed client's one-off runs on")
+    one_offs = "docker ps -aq --filter label=devbox.one-off"
+    until(lambda: rehearsal_host.sh(one_offs) == "", "the one-off container is still there")
+    # What a command leaves running on purpose stays.
+    shop.terminal.devbox("exec", "other", "sh", "-c", "sleep 47004 >/dev/null 2>&1 &")
+    time.sleep(1)
+    assert not gone(47004)
+
+
+def test_dockerd_restarts_under_every_command(shop: Shop, rehearsal_host: RehearsalHost) -> None:
+    shop.configure(services="  late: {command: sleep 600, health: {command: test -e /tmp/never}}\n")
+    with (shop.folder / "Dockerfile.dev").open("a") as file:
+        file.write("RUN echo begun; sleep 4.719\n")
+    building = shop.terminal.start("build", "--json")
+    said(building, "sleep 4.719")
+    said(building, "begun")
+    rehearsal_host.shell("systemctl", "restart", "docker")
+    out, _err = building.communicate(timeout=60)
+    assert building.returncode == 1
+    assert '"next": ["devbox' in out
+    until(lambda: "sleep 4.719" not in rehearsal_host.sh("ps -eo args"), "the build runs on")
+    (shop.folder / "Dockerfile.dev").write_text(DOCKERFILE)
+
+    upping = shop.terminal.start("up", "--json")
+    said(upping, "late: created")
+    rehearsal_host.shell("systemctl", "restart", "docker")
+    out, _err = upping.communicate(timeout=60)
+    assert upping.returncode == 1
+    assert '"next": ["' in out
+
+    shop.configure()
+    assert "web" in shop.terminal.devbox("up").stdout
+    assert shop.page() == "one"
+    following = shop.terminal.start("logs", "-f", "other")
+    said(following, "other says")
+    command = shop.terminal.start("exec", "web", "sh", "-c", "echo begun; sleep 47005")
+    said(command, "begun")
+    rehearsal_host.shell("systemctl", "restart", "docker")
+    command.communicate(timeout=60)
+    assert command.returncode != 0
+    shop.terminal.devbox("up", "--no-build", "--no-sync")
+    said(following, "other says")
+    kill(following)
+    assert shop.page() == "one"
+    assert "sleep 47005" not in rehearsal_host.sh("ps -eo args")
+
+
+def test_up_killed_at_any_moment_converges(shop: Shop, rehearsal_host: RehearsalHost) -> None:
+    for words in ("building", "web: created"):
+        running = shop.terminal.start("up")
+        assert running.stderr is not None
+        for line in running.stderr:
+            if words in line:
+                break
+        kill(running)
+    shop.terminal.devbox("up")
+    assert shop.page() == "one"
+    names = rehearsal_host.sh(f"docker ps -a --format '{{{{.Names}}}}' --filter name={shop.name}").split()
+    assert sorted(names) == [f"dev.{shop.name}-other-1", f"dev.{shop.name}-web-1"]
