@@ -1,4 +1,4 @@
-"""SIGKILL for the client, a cut link, a restarted dockerd, during each command: what is said, and no orphan."""
+"""SIGKILL for the client, a cut link, a restarted dockerd, during each command: what is said; no orphans."""
 
 from __future__ import annotations
 
