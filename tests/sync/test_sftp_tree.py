@@ -18,8 +18,8 @@ from devbox.adapters.sftp.lock import OLD
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.errors import HostError
 from devbox.ports.tree import Owner, Result, Tree, staging_of
-from tests.contracts.tree_contract import TreeContract, one, put
-from tests.sync.pipes import Pipes, sftp_server
+from tests.contracts.tree_contract import TreeContract, do, one, put
+from tests.sync.pipes import SERVER, Pipes, sftp_server
 
 ANNA, BERT = Owner("anna", "anna@laptop, process 1"), Owner("bert", "bert@tower, process 2")
 
@@ -190,3 +190,14 @@ def _until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)
+
+
+def test_a_server_that_allows_few_open_files(root: Path) -> None:
+    tree = SftpTree(Pipes("sh", "-c", f"ulimit -n 32; exec {SERVER}"), str(root), "host")
+    tree.prepare(b"token")
+    outcomes = do(tree, *[put(b"f%d" % number, b"%d" % number) for number in range(500)])
+    assert {outcome.result for outcome in outcomes} == {Result.DONE}
+    refused = do(tree, *[put(b"no/such/folder/f%d" % number, b"") for number in range(100)])
+    assert {outcome.result for outcome in refused} == {Result.FAILED}
+    assert {outcome.result for outcome in do(tree, put(b"last", b"1"))} == {Result.DONE}
+    tree.close()

@@ -22,10 +22,10 @@ from devbox.errors import ConnectionLost
 T = TypeVar("T")
 Task = Generator[Sequence[Request], Sequence[Reply], T]
 
-IN_FLIGHT = 2048
+IN_FLIGHT = 8192
 """Requests under way; new tasks wait above this."""
-AT_ONCE = 400
-"""Tasks under way. Each may hold an open file there, and servers run into their limit near 1,000."""
+HANDLES = 400
+"""Files open there, where the server does not say how many it allows; some run into a limit near 1,000."""
 SILENCE = 15.0
 """Seconds without any answer, while some are due, after which the link counts as dead."""
 
@@ -51,14 +51,16 @@ class _Flight:
     due: int
 
 
+_Arrived = tuple[_Flight, int, Reply | None]
+
+
 @dataclass(slots=True)
 class _Pump:
     """One `run`: its flights and the queue that the reading thread fills for it."""
 
-    inbox: queue.SimpleQueue[tuple[_Flight, int, Reply | None]] = field(default_factory=queue.SimpleQueue)
+    inbox: queue.SimpleQueue[list[_Arrived]] = field(default_factory=queue.SimpleQueue)
     outbox: list[bytes] = field(default_factory=list)
     under_way: int = 0
-    tasks: int = 0
 
 
 class Client:
@@ -68,10 +70,13 @@ class Client:
         self._channel = channel
         self._silence = silence
         self._numbers = itertools.count(1)
-        self._table: dict[int, tuple[_Pump, _Flight, int]] = {}
+        self._table: dict[int, tuple[_Pump, _Flight, int, int]] = {}
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self._lost: Exception | None = None
+        self._open = 0
+        self.handles = HANDLES
+        """How many files may be open there at once."""
         self._buffer = bytearray()
         self._hello = self._greet()
         self._thread = threading.Thread(target=self._read_replies, name="sftp-replies", daemon=True)
@@ -87,16 +92,19 @@ class Client:
         pump, waiting = _Pump(), iter(tasks)
         exhausted = False
         while not exhausted or pump.under_way:
-            while not exhausted and pump.under_way < IN_FLIGHT and pump.tasks < AT_ONCE:
+            while not exhausted and self._has_room(pump):
                 task = next(waiting, None)
                 if task is None:
                     exhausted = True
                 else:
-                    pump.tasks += 1
                     yield from self._step(pump, task, None)
             self._flush(pump)
             if pump.under_way:
                 yield from self._harvest(pump)
+
+    def _has_room(self, pump: _Pump) -> bool:
+        """Whether another task may begin."""
+        return pump.under_way == 0 or (pump.under_way < IN_FLIGHT and self._open < self.handles)
 
     def one(self, task: Task[T]) -> T:
         """Run one task."""
@@ -130,7 +138,6 @@ class Client:
         try:
             requests = task.send(replies) if replies is not None else next(task)
         except StopIteration as end:
-            pump.tasks -= 1
             yield end.value
             return
         flight = _Flight(task, [None] * len(requests), len(requests))
@@ -139,8 +146,10 @@ class Client:
                 raise ConnectionLost("the SFTP session broke", why=str(self._lost)) from self._lost
             for position, request in enumerate(requests):
                 number = next(self._numbers) & 0xFFFFFFFF
-                self._table[number] = (pump, flight, position)
+                self._table[number] = (pump, flight, position, request.opens)
                 pump.outbox.append(request.packet(number))
+                # Counted as they are sent: a server takes a CLOSE before an OPEN that was sent after it.
+                self._open += request.opens
         pump.under_way += len(requests)
 
     def _flush(self, pump: _Pump) -> None:
@@ -157,16 +166,12 @@ class Client:
 
     def _harvest(self, pump: _Pump) -> Iterator[Any]:
         """Take in every reply that is there, at least one."""
-        block = True
-        while True:
-            try:
-                flight, position, reply = pump.inbox.get(block, self._silence if block else None)
-            except queue.Empty:
-                if not block:
-                    return
-                self._fail(TimeoutError(f"no answer for {self._silence:g} s"))
-                continue
-            block = False
+        try:
+            arrived = pump.inbox.get(timeout=self._silence)
+        except queue.Empty:
+            self._fail(TimeoutError(f"no answer for {self._silence:g} s"))
+            arrived = pump.inbox.get()
+        for flight, position, reply in arrived:
             if reply is None:
                 raise ConnectionLost("the SFTP session broke", why=str(self._lost)) from self._lost
             pump.under_way -= 1
@@ -176,24 +181,43 @@ class Client:
                 yield from self._step(pump, flight.task, [one for one in flight.replies if one is not None])
 
     def _read_replies(self) -> None:
+        """Every answer goes to the pump that waits for it; what arrived together goes together."""
         try:
             while True:
-                number, reply = wire.parse_reply(self._packet())
-                with self._lock:
-                    found = self._table.pop(number, None)
-                if found is None:
-                    raise wire.ProtocolError(f"an answer to request {number}, which was not asked")
-                pump, flight, position = found
-                pump.inbox.put((flight, position, reply))
+                packets = [self._packet()]
+                while self._whole_packet():
+                    packets.append(self._packet())
+                self._deliver(packets)
         except (OSError, EOFError, wire.ProtocolError) as error:
             self._fail(error)
+
+    def _deliver(self, packets: list[bytes]) -> None:
+        arrived: dict[int, tuple[_Pump, list[_Arrived]]] = {}
+        for number, reply in map(wire.parse_reply, packets):
+            with self._lock:
+                found = self._table.pop(number, None)
+            if found is None:
+                raise wire.ProtocolError(f"an answer to request {number}, which was not asked")
+            pump, flight, position, opens = found
+            if opens > 0 and not reply.ok:
+                with self._lock:
+                    self._open -= 1  # what was not opened is not closed either
+            arrived.setdefault(id(pump), (pump, []))[1].append((flight, position, reply))
+        for pump, together in arrived.values():
+            pump.inbox.put(together)
+
+    def _whole_packet(self) -> bool:
+        """Whether the next packet is here already."""
+        if len(self._buffer) < 4:
+            return False
+        return len(self._buffer) - 4 >= int.from_bytes(self._buffer[:4], "big")
 
     def _fail(self, error: Exception) -> None:
         with self._lock:
             self._lost = self._lost or error
             waiting, self._table = list(self._table.values()), {}
-        for pump, flight, position in waiting:
-            pump.inbox.put((flight, position, None))
+        for pump, flight, position, _opens in waiting:
+            pump.inbox.put([(flight, position, None)])
 
     def _greet(self) -> wire.Hello:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from devbox.adapters.sftp import puts, wire
-from devbox.adapters.sftp.client import ByteChannel, Client, Task, timed
+from devbox.adapters.sftp.client import HANDLES, ByteChannel, Client, Task, timed
 from devbox.adapters.sftp.lock import Lock
 from devbox.adapters.sftp.puts import Places
 from devbox.adapters.sftp.roots import enter_staging, expand, look, prepare
@@ -30,6 +30,7 @@ from devbox.ports.tree import (
 )
 
 _WARM = 4
+_MOST_HANDLES = 2048
 _READ = 32 * 1024
 _READS = 64
 
@@ -46,7 +47,7 @@ class SftpTree:
         text = absolute.decode(errors="surrogateescape")
         self._places = Places(absolute, staging_of(text).encode(errors="surrogateescape"))
         self._places.posix_rename = b"posix-rename@openssh.com" in self._client.extensions
-        self._places.chunk = _largest_write(limits)
+        self._places.chunk, self._client.handles = _bounds(limits)
 
     @property
     def abilities(self) -> Abilities:
@@ -158,12 +159,12 @@ def _greet() -> Task[Sequence[Reply]]:
     return (yield [wire.realpath(b"."), wire.limits()])
 
 
-def _largest_write(limits: Reply) -> int:
-    """Bytes of one WRITE: 32 KiB is what every server takes; OpenSSH 8.5 and later say how much more."""
+def _bounds(limits: Reply) -> tuple[int, int]:
+    """Bytes of one WRITE, and files open at once: what every server takes; OpenSSH 8.5 and later say more."""
     if not limits.ok or len(limits.blob) < 32:
-        return 32 * 1024
-    longest: int = struct.unpack(">QQQQ", limits.blob[:32])[2]
-    return max(32 * 1024, min(longest, 255 * 1024))
+        return 32 * 1024, HANDLES
+    _packet, _read, longest, handles = struct.unpack(">QQQQ", limits.blob[:32])
+    return max(32 * 1024, min(longest, 255 * 1024)), min(handles * 3 // 4, _MOST_HANDLES) or HANDLES
 
 
 def _read_on(handle: bytes, offset: int) -> Task[bytes]:

@@ -42,6 +42,11 @@ class Request:
     kind: int
     body: bytes
 
+    @property
+    def opens(self) -> int:
+        """By how much it changes the number of handles that are open there."""
+        return 1 if self.kind in (_OPEN, _OPENDIR) else -1 if self.kind == _CLOSE else 0
+
     def packet(self, number: int) -> bytes:
         """The whole packet."""
         return struct.pack(">IBI", len(self.body) + 5, self.kind, number) + self.body
@@ -236,9 +241,14 @@ def parse_reply(packet: bytes) -> tuple[int, Reply]:
         raise ProtocolError("a packet that ends too early") from error
 
 
+_DONE = Reply()
+
+
 def _reply(kind: int, reader: _Reader) -> Reply:
     if kind == _STATUS:
         code = reader.u32()
+        if code == OK:
+            return _DONE
         message = reader.text() if reader.at < len(reader.data) else b""
         return Reply(code, message.decode(errors="replace"))
     if kind in (_HANDLE, _DATA):
