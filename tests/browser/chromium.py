@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.web.client import WebSocket
 
-PATIENCE = 30.0
+PATIENCE = 20.0
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless=new",
@@ -80,13 +80,12 @@ class Page:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def until(self, script: str) -> Any:
-        """Wait until an expression is true in the page; gives its value."""
+    def until(self, script: str) -> None:
+        """Wait until an expression is true in the page."""
         end = time.monotonic() + PATIENCE
-        while not (value := self.run(f"(() => {{ try {{ return {script} }} catch {{ return false }} }})()")):
+        while not self.run(f"(() => {{ try {{ return Boolean({script}) }} catch {{ return false }} }})()"):
             assert time.monotonic() < end, f"never true: {script}\n{self.text('body')[:2000]}"
             time.sleep(0.02)
-        return value
 
     def text(self, selector: str) -> str:
         """What one can read in the first element that fits."""
@@ -139,9 +138,11 @@ class Browser:
         request = urllib.request.Request(f"http://{self._address}/json/new?about:blank", method="PUT")
         with urllib.request.urlopen(request) as answer:
             page = Page(json.load(answer)["webSocketDebuggerUrl"])
-        yield page
-        page.run("1")  # what happened until now is noted
-        page.close()
+        try:
+            yield page
+            page.run("1")  # what happened until now is noted
+        finally:
+            page.close()
         assert page.problems == []
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -74,7 +75,7 @@ def open_in_editor(file: str, line: int) -> str:
         )
     words = [part.format(program=name, line=max(1, line), file=file) for part in LAUNCHERS[name]]
     try:
-        subprocess.Popen(
+        editor = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -83,4 +84,6 @@ def open_in_editor(file: str, line: int) -> str:
         )
     except OSError as error:
         raise DevboxError(f"cannot start {name}", why=str(error)) from error
+    # Whoever starts a process has to take its exit status; the editor may stay for hours.
+    threading.Thread(target=editor.wait, daemon=True, name="editor").start()
     return name
