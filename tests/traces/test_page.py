@@ -57,6 +57,14 @@ def test_the_front_page_has_the_slowest_function_first(page: Page, shop: Served)
     page.until("document.querySelector('.row.chosen')?.innerText.includes('SELECT items')")
 
 
+LAST_BAR = """(() => {
+    const rows = [...document.querySelectorAll('.row:not([hidden])')];
+    const whole = rows[0].querySelector('.track').getBoundingClientRect();
+    return (rows.at(-1).querySelector('.span').getBoundingClientRect().left - whole.left) / whole.width;
+})()"""
+"""Where the last row's bar begins, as a part of the whole width."""
+
+
 def test_the_waterfall_shows_every_span_in_its_place(page: Page, shop: Served) -> None:
     page.open(f"{shop.url}trace/{TRACE}")
     page.until("document.querySelectorAll('.row:not([hidden])').length == 12")
@@ -69,12 +77,7 @@ def test_the_waterfall_shows_every_span_in_its_place(page: Page, shop: Served) -
     assert rows[1] == ["2", "Orders.place", "90.0 ms", False, True]
     assert ["4", "Payments.charge", "26.0 ms", True, True] in rows
     assert rows[-1] == ["4", "Notifications.send", "8.00 ms", False, True]
-    left = page.run(
-        "(() => { const at = (row) => row.querySelector('.span').getBoundingClientRect();"
-        " const all ="
-        " [...document.querySelectorAll('.row:not([hidden])')];"
-        " const whole = all[0].querySelector('.track').getBoundingClientRect(); const last = at(all.at(-1)); return (last.left - whole.left) / whole.width })()"
-    )
+    left = page.run(LAST_BAR)
     assert abs(left - 160 / 168) < 0.01
     headline = page.text(".headline")
     assert "POST /orders" in headline
