@@ -6,6 +6,7 @@ import http.client
 import json
 import shlex
 import ssl
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from devbox.pycharm.xml import Node
 from tests.pycharm import eye
 from tests.pycharm.conftest import Stage
 from tests.pycharm.eye import DockerServer, Settings, value
+from tests.rehearsal import images, registry
+from tests.rehearsal.hosts import RehearsalHost
 
 pytestmark = pytest.mark.host
 
@@ -149,3 +152,28 @@ def test_what_pycharm_uploads_and_what_sync_brings_meet_in_the_same_place(stage:
     eye.upload(stage.settings, "web.py")
     assert eye.read(stage.settings, "web.py") == b"print('uploaded')\n"
     stage.devbox("sync")  # adopts equal bytes: no conflict
+
+
+def test_the_helper_image_is_pulled_ahead_where_a_registry_is_reached(stage: Stage) -> None:
+    host = stage.host
+    assert "busybox:latest is not on the host and could not be pulled" in stage.devbox("pycharm", "--install")
+    host.shell("tee", "/root/registry.py", stdin=Path(registry.__file__).read_bytes())
+    mounted = "-v /root/registry.py:/registry.py:ro"
+    start = f"docker run -d --name registry --network host {mounted} {images.PYTHON_IMAGE}"
+    host.sh(f"{start} python3 /registry.py 5000 busybox")
+    host.sh("""echo '{"registry-mirrors": ["http://127.0.0.1:5000"]}' > /etc/docker/daemon.json""")
+    host.sh("systemctl reload docker")
+    try:
+        _await_port(host, 5000)
+        assert "busybox" not in stage.devbox("pycharm", "--install")
+        assert host.sh("docker image inspect -f '{{.Architecture}}' busybox:latest").strip()
+    finally:
+        host.sh("rm /etc/docker/daemon.json; docker rm -f registry; systemctl reload docker")
+
+
+def _await_port(host: RehearsalHost, port: int) -> None:
+    code = f"import socket; socket.create_connection(('127.0.0.1', {port}))"
+    for _ in range(100):
+        if not host.sh(f'python3 -c "{code}" 2>&1 || true').strip():
+            return
+    raise AssertionError(f"nothing listens on {port}: {host.sh('docker logs registry 2>&1')}")
