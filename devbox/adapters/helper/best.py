@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from devbox.adapters.helper.tree import HelperTree, NoHelper
-from devbox.adapters.sftp.client import ByteChannel
+from devbox.adapters.sftp.over import ByteChannel
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.errors import ConnectionLost, HostError
 from devbox.ports.tree import Abilities, Entry, Operation, Outcome, Owner, RootFacts, Sent, Survey, Tree

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 
 from devbox.adapters.helper.remote import wire
-from devbox.adapters.sftp.client import ByteChannel
+from devbox.adapters.sftp.over import ByteChannel
 from devbox.errors import ConnectionLost
 
 CHUNK = 256 * 1024

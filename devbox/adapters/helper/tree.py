@@ -11,7 +11,7 @@ from devbox.adapters.helper.channel import CHUNK, Talk
 from devbox.adapters.helper.program import program
 from devbox.adapters.helper.remote import wire
 from devbox.adapters.roots import cannot_make, cannot_write, held_by, locked, no_folder
-from devbox.adapters.sftp.client import ByteChannel
+from devbox.adapters.sftp.over import ByteChannel
 from devbox.errors import DevboxError, HostError
 from devbox.ports.tree import (
     STAGING,

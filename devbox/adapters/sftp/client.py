@@ -13,9 +13,10 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from devbox.adapters.sftp import wire
+from devbox.adapters.sftp.over import ByteChannel
 from devbox.adapters.sftp.wire import Reply, Request
 from devbox.errors import ConnectionLost
 
@@ -28,18 +29,6 @@ HANDLES = 400
 """Files open there, where the server does not say how many it allows; some run into a limit near 1,000."""
 SILENCE = 15.0
 """Seconds without any answer, while some are due, after which the link counts as dead."""
-
-
-class ByteChannel(Protocol):
-    """Both directions of an SSH channel (or of a pipe). `recv` returns b"" at the end, may raise OSError."""
-
-    def send(self, data: bytes) -> None:
-        """Send all of it."""
-        ...
-
-    def recv(self, size: int) -> bytes: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -120,7 +109,7 @@ class Client:
         pump, flight = _Pump(), _Flight(_single(request), [None], 1)
         with self._lock:
             number = next(self._numbers) & 0xFFFFFFFF
-            self._table[number] = (pump, flight, 0)
+            self._table[number] = (pump, flight, 0, request.opens)
         try:
             with self._sending:
                 self._channel.send(request.packet(number))

@@ -1,9 +1,21 @@
-"""SFTP over the SSH adapter's channels."""
+"""What the lanes speak through: the SSH adapter's channels, or pipes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
+
+
+class ByteChannel(Protocol):
+    """Both directions of an SSH channel (or of a pipe). `recv` returns b"" at the end, may raise OSError."""
+
+    def send(self, data: bytes) -> None:
+        """Send all of it."""
+        ...
+
+    def recv(self, size: int) -> bytes: ...
+
+    def close(self) -> None: ...
 
 
 class SshChannel(Protocol):

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from devbox.adapters.sftp import puts, wire
-from devbox.adapters.sftp.client import HANDLES, ByteChannel, Client, Task, timed
+from devbox.adapters.sftp.client import HANDLES, Client, Task, timed
 from devbox.adapters.sftp.lock import Lock
+from devbox.adapters.sftp.over import ByteChannel
 from devbox.adapters.sftp.puts import Places
 from devbox.adapters.sftp.roots import enter_staging, expand, look, prepare
 from devbox.adapters.sftp.wire import Reply
