@@ -26,7 +26,7 @@ from devbox.adapters.helper.program import COMMAND
 from devbox.adapters.inotify import Inotify
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.ports.events import Event
-from devbox.ports.tree import Tree
+from devbox.ports.tree import Owner, Tree
 from devbox.sync.control import Control, ask
 from devbox.sync.index import Index
 from devbox.sync.place import Place
@@ -325,7 +325,11 @@ def main() -> None:
     """The process under test: a watching session that is told to cut its own link."""
     here, there, state, lane = sys.argv[1:5]
     host = _Host(there, lane)
-    session = Session(Place(os.fsencode(here), there, "host", Path(state)), host.connect, _Diary(Path(state)))
+    session = Session(
+        Place(os.fsencode(here), there, "host", Path(state), owner=Owner("chaos", "chaos")),
+        host.connect,
+        _Diary(Path(state)),
+    )
     session.rounds.confirmed = True  # chaos deletes most of a small tree now and then
 
     def answer(question: str) -> dict[str, object]:

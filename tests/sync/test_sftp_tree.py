@@ -16,7 +16,7 @@ from devbox.adapters.sftp import lock
 from devbox.adapters.sftp.client import Client
 from devbox.adapters.sftp.lock import OLD
 from devbox.adapters.sftp.tree import SftpTree
-from devbox.errors import HostError
+from devbox.errors import ConnectionLost, HostError
 from devbox.ports.tree import Owner, Result, Tree, staging_of
 from tests.contracts.tree_contract import TreeContract, do, one, put
 from tests.sync.pipes import SERVER, Pipes, sftp_server
@@ -157,15 +157,16 @@ class TestLock:
         held.live()
         assert (tmp_path / "lock").stat().st_mtime > 1000
 
-    def test_who_slept_and_lost_the_lock_stops(self, tmp_path: Path) -> None:
-        held = remote.Lock(os.fsencode(tmp_path), b"anna\nanna@laptop\n")
-        held.take()
-        (tmp_path / "lock").write_text("bert\nbert@tower\n")
-        held.touched -= remote.OLD
-        with pytest.raises(EOFError):
-            held.live()
-        held.drop()
-        assert (tmp_path / "lock").read_text().startswith("bert"), "and leaves the other's lock alone"
+    def test_who_lost_the_lock_does_nothing_more(self, root: Path) -> None:
+        """After a cut the old helper may still have work: none of it is done behind the new one's back."""
+        old, new = self._prepared(root, ANNA, _helped), self._prepared(root, ANNA, _helped)
+        with pytest.raises(ConnectionLost):
+            one(old, put(b"f", b"late"))
+        assert not (root / "f").exists()
+        old.close()
+        assert lock_file(root).exists(), "and leaves the other's lock alone"
+        assert one(new, put(b"f", b"1")).result is Result.DONE
+        new.close()
 
     def _prepared(self, root: Path, owner: Owner, open_tree: Open) -> Tree:
         tree = open_tree(root)

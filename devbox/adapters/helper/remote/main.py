@@ -32,7 +32,10 @@ def serve(wire: Wire, table: dict, first: Request) -> None:  # type: ignore[type
     """One request after the other, until there are no more."""
     answer(wire, table, first)
     while True:
-        answer(wire, table, Request(wire))
+        ask = Request(wire)
+        if wire.heard:
+            wire.heard()
+        answer(wire, table, ask)
 
 
 def answer(wire: Wire, table: dict, ask: Request) -> None:  # type: ignore[type-arg]  # not before Python 3.9
