@@ -260,4 +260,5 @@ class _Trees:
                 if self._own:
                     self._own.close()
                 self._own = open_host(self._config, self._ask)
+                self._own.impatient(2.0)  # sync loses nothing by connecting anew
             return self._own

@@ -10,10 +10,12 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -178,6 +180,77 @@ def test_a_second_machine_is_refused_while_the_first_one_works(user: User, tmp_p
     other.devbox("sync", "--verify")
     done = json.loads(other.devbox("--json", "sync")[0].splitlines()[-1])["data"]["mappings"][0]
     assert (done["put"], done["conflicts"]) == (0, {})
+
+
+@dataclass
+class Watch:
+    """`devbox --json sync --watch`; its events are read on a thread of their own."""
+
+    user: User
+    process: subprocess.Popen[str]
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.events.append({**json.loads(line), "at": time.monotonic()})
+
+    def until(self, kind: str, since: int = 0, seconds: float = 30) -> dict[str, Any]:
+        """The first event of that kind behind the first `since`."""
+        end = time.monotonic() + seconds
+        while True:
+            found = next((one for one in self.events[since:] if one["kind"] == kind), None)
+            if found:
+                return found
+            assert time.monotonic() < end, (kind, self.events[-5:])
+            assert self.process.poll() is None, self.process.stderr and self.process.stderr.read()
+            time.sleep(0.01)
+
+    def arrived(self, name: str, text: str) -> None:
+        end = time.monotonic() + 30
+        while self.user.host.sh(f"cat {_REMOTE}/p/{name}") != text:
+            assert time.monotonic() < end, self.events[-5:]
+
+
+@pytest.fixture
+def watch(user: User) -> Iterator[Watch]:
+    fill(user.project)
+    running = Watch(user, user.start("--json", "sync", "--watch"))
+    reader = threading.Thread(target=running.read, daemon=True)
+    reader.start()
+    running.until("sync.ready")
+    yield running
+    user.proxy.resume()
+    running.process.send_signal(signal.SIGINT)
+    running.process.communicate(timeout=30)
+    reader.join(10)
+
+
+def test_a_dead_link_is_noticed_though_nothing_says_so(watch: Watch) -> None:
+    """The cable is out: noticed within 2 s when busy, 10 when idle; with some room for this machine."""
+    user, seen = watch.user, len(watch.events)
+    user.proxy.blackhole()
+    (user.project / "app.py").write_text("saved into nothing")
+    start = time.monotonic()
+    assert watch.until("sync.offline", seen)["at"] - start < 5
+    user.proxy.resume()
+    watch.until("sync.ready", seen)
+    watch.arrived("app.py", "saved into nothing")
+    seen = len(watch.events)
+    user.proxy.blackhole()
+    start = time.monotonic()
+    assert watch.until("sync.offline", seen)["at"] - start < 13
+    user.proxy.resume()
+    watch.until("sync.ready", seen)
+
+
+def test_a_laptop_that_sleeps(watch: Watch) -> None:
+    """Stopped like a sleeping laptop; what was saved meanwhile (by another program) follows when it wakes."""
+    watch.process.send_signal(signal.SIGSTOP)
+    time.sleep(4)
+    (watch.user.project / "app.py").write_text("while it slept")
+    watch.process.send_signal(signal.SIGCONT)
+    watch.arrived("app.py", "while it slept")
 
 
 def _large(project: Path) -> None:

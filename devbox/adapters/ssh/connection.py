@@ -65,6 +65,10 @@ class Connection:
         """Whether the connection stands, as far as is known here."""
         return self._wire.is_active()
 
+    def impatient(self, seconds: float) -> None:
+        """Give the host up after so many seconds without a sign of life while one is due (30 otherwise)."""
+        self._wire.patience = seconds
+
     def __enter__(self) -> Connection:
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ WINDOW = 1 << 24
 PACKET = 1 << 15
 _PULSE = 10.0
 _DEAD = 30.0
+_TCP_INFO = struct.Struct("=120xQ")  # tcp_info of linux/tcp.h up to tcpi_bytes_acked
 _REKEY_BYTES = 1 << 36  # RFC 4344 3.2: 2**32 blocks of a 128-bit cipher are 2**36 bytes
 _REKEY_PACKETS = (1 << 31) - 1  # RFC 4344 3.1
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
@@ -27,11 +29,23 @@ class _Heard(Packetizer):
     """A packetizer that knows when the peer was last heard."""
 
     heard = 0.0
+    asked = 0.0
+    """When the first thing was said that nothing was heard after."""
 
     def read_message(self) -> Any:
         message = super().read_message()
         self.heard = time.monotonic()
         return message
+
+    def send_message(self, data: Any) -> None:
+        if self.asked <= self.heard:
+            self.asked = time.monotonic()
+        super().send_message(data)
+
+    @property
+    def unanswered(self) -> float:
+        """Seconds since something was said that nothing was heard after; 0 when nothing is due."""
+        return time.monotonic() - self.asked if self.asked > self.heard else 0.0
 
 
 class Pending:
@@ -67,6 +81,8 @@ class Wire(paramiko.Transport):
             sock, default_window_size=WINDOW, default_max_packet_size=PACKET, packetizer_class=_Heard
         )
         self.daemon = True
+        self.patience = _DEAD
+        """Seconds without any sign of life, while something is due, after which the other side is gone."""
         self.packetizer.REKEY_BYTES = _REKEY_BYTES
         self.packetizer.REKEY_PACKETS = _REKEY_PACKETS
         options = self.get_security_options()
@@ -111,13 +127,33 @@ class Wire(paramiko.Transport):
         threading.Thread(target=self._watch, args=(pulse, dead), name="devbox-ssh-pulse", daemon=True).start()
 
     def _watch(self, pulse: float, dead: float) -> None:
+        acked, pinged = 0, 0.0
         while self.is_active():
-            self.join(pulse)
-            silence = time.monotonic() - self.packetizer.heard
-            if silence > dead:
-                self.close()
-            elif silence >= pulse * 0.9 and self.is_active():
+            tick, before = min(pulse, self.patience / 5, 1.0), time.monotonic()
+            self.join(tick)
+            if time.monotonic() - before > tick + 1:  # we were stopped: what came meanwhile is not read yet
+                self.packetizer.heard = time.monotonic()
                 self._ping()
+                continue
+            carried, acked = self._acked() > acked, self._acked()
+            silence = time.monotonic() - self.packetizer.heard
+            if silence > dead or (self.packetizer.unanswered > self.patience and not carried):
+                self.close()
+            elif silence >= pulse * 0.9 or (
+                self.packetizer.unanswered > tick and pinged != self.packetizer.asked
+            ):
+                pinged = self.packetizer.asked  # once: what our own ping has moved is no sign of life
+                self._ping()
+
+    def _acked(self) -> int:
+        """Bytes that the other machine's kernel confirmed: a slow uplink moves though nothing is heard."""
+        if not isinstance(self.sock, socket.socket) or not hasattr(socket, "TCP_INFO"):
+            return 0
+        try:
+            info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        except OSError:
+            return 0
+        return int(_TCP_INFO.unpack(info)[0]) if len(info) == _TCP_INFO.size else 0
 
     def _ping(self) -> None:
         """A request that every server must answer, if only with a no (RFC 4254 4)."""
