@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ class Job:
         self.carry_out(self.root, self.decided(self.root, render.project(facts), force))
         for line in assemble.remarks(facts):
             self.note(line)
-        self.data["debug"] = assemble.debugging(facts)
+        self.data["debug"] = asdict(assemble.debugging(facts))
         self.data["asks"] = list(assemble.questions(facts))
 
     def decided(self, folder: Path, wanted: list[Wanted], force: bool) -> list[Change]:
@@ -173,8 +173,12 @@ class Job:
         lines += [f"note: {text}" for text in self.data["notes"]]
         lines += [f"PyCharm will ask: {text}" for text in self.data.get("asks", [])]
         if "debug" in self.data:
-            line, tunnel = self.data["debug"]
-            lines += [f"to debug: run 'devbox debug server', then  {tunnel}", f"  and in the code:  {line}"]
+            debug = self.data["debug"]
+            lines.append(
+                f"to debug what PyCharm did not start: run 'devbox debug server', then  {debug['tunnel']}"
+            )
+            lines.append(f"  in the code:  {debug['code']}")
+            lines += [f"  it needs {need}" for need in debug["needs"]]
         return "\n".join(lines) or "there is nothing of devbox to take out"
 
 

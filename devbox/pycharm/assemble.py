@@ -120,11 +120,29 @@ def questions(facts: Facts) -> Iterator[str]:
         yield "nothing else, as long as your SSH agent holds the key"
 
 
-def debugging(facts: Facts) -> list[str]:
-    """The way to the debug server: a tunnel back, and the line for the code."""
-    reach = "127.0.0.1" if facts.interpreter is Interpreter.SSH else "172.17.0.1"
-    port = DEBUG_PORT
-    return [
+@dataclass(frozen=True, slots=True)
+class Debugging:
+    """The way to PyCharm's debug server: the line for the code, the tunnel back, and what both need."""
+
+    code: str
+    tunnel: str
+    needs: tuple[str, ...]
+
+
+def debugging(facts: Facts) -> Debugging:
+    """How code that PyCharm did not start reaches its debug server.
+
+    A container reaches the host at the address of Docker's default bridge; sshd binds a tunnel to another
+    address than the loopback only when it is told to (sshd_config(5), GatewayPorts).
+    """
+    on_host = facts.interpreter is Interpreter.SSH
+    reach, port = "127.0.0.1" if on_host else "172.17.0.1", DEBUG_PORT
+    package = "pydevd-pycharm where the code runs, in the version that 'devbox debug server' shows in PyCharm"
+    sshd = (
+        "'GatewayPorts clientspecified' in the host's sshd_config: without it containers do not get through"
+    )
+    return Debugging(
         f"import pydevd_pycharm; pydevd_pycharm.settrace('{reach}', port={port}, suspend=False)",
         f"ssh -N -R {reach}:{port}:127.0.0.1:{port} {facts.host}",
-    ]
+        (package,) if on_host else (package, sshd),
+    )

@@ -195,9 +195,12 @@ def test_what_is_missing_is_said(config: Config) -> None:
 def test_what_the_ide_asks_and_how_to_debug(config: Config) -> None:
     found = facts(config, Answer())
     assert "host key of 10.0.0.200" in next(questions(found))
-    line, tunnel = debugging(found)
-    assert line.startswith("import pydevd_pycharm; pydevd_pycharm.settrace('172.17.0.1', port=5678")
-    assert tunnel == "ssh -N -R 172.17.0.1:5678:127.0.0.1:5678 dev@10.0.0.200"
+    way = debugging(found)
+    assert way.code.startswith("import pydevd_pycharm; pydevd_pycharm.settrace('172.17.0.1', port=5678")
+    assert way.tunnel == "ssh -N -R 172.17.0.1:5678:127.0.0.1:5678 dev@10.0.0.200"
+    assert any("GatewayPorts" in need for need in way.needs)
+    on_host = debugging(replace(found, interpreter=Interpreter.SSH))
+    assert ("127.0.0.1:5678:127.0.0.1" in on_host.tunnel, len(on_host.needs)) == (True, 1)
 
 
 def test_ids_are_the_same_for_everybody_and_differ_by_host_and_project(config: Config) -> None:
