@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 
 import yaml
 
-from devbox.config.model import Composed, Config
+from devbox.config import compose, envfile
+from devbox.config.model import Build, Composed, Config
 from devbox.config.rules import DOCUMENT, with_defaults
 from devbox.config.shapes import Complaint, Located
 from devbox.errors import ConfigError
 
 FILE_NAME = "devbox.yaml"
 _DEEPEST = 32
+_T = TypeVar("_T")
 
 
 def find(start: Path) -> Path | None:
@@ -32,16 +35,41 @@ def load(path: Path) -> Config:
         raise ConfigError("is not UTF-8 text", where=str(path), why=error.reason) from error
     except OSError as error:
         raise ConfigError("cannot be read", where=str(path), why=error.strerror or str(error)) from error
-    config = parse(text, where=str(path))
-    return replace(config, root=str(path.resolve().parent), file=str(path))
+    config = replace(parse(text, where=str(path)), root=str(path.resolve().parent), file=str(path))
+    return _with_compose(config) if config.compose else config
+
+
+def _with_compose(config: Config) -> Config:
+    """The services of the compose file, ours of the same name first; its build unless we say one."""
+    path = Path(config.root) / config.compose
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("the compose file cannot be read", where=str(path), why=str(error)) from error
+    variables = {**_dotenv(Path(config.root) / ".env"), **os.environ}
+    folder = str(PurePosixPath(config.compose).parent)
+    found = _read(text, str(path), lambda node: compose.read(node, folder, variables))
+    own = {service.name for service in config.services}
+    services = (*config.services, *(one for one in found.services if one.name not in own))
+    build = found.build if found.build and config.build == Build() else config.build
+    return replace(config, services=services, build=build)
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return envfile.read(text, str(path))
 
 
 def parse(text: str, where: str = FILE_NAME) -> Config:
     """The config that the text says, without a place on disk."""
+    return _read(text, where, lambda node: with_defaults(DOCUMENT.read(node, "")))
+
+
+def _read(text: str, where: str, take: Callable[[Located], _T]) -> _T:
+    """What `take` makes of the document; its complaints as errors with file and line."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        located = _locate(node) if node is not None else Located({}, 1)
-        return with_defaults(DOCUMENT.read(located, ""))
+        return take(_locate(node) if node is not None else Located({}, 1))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError("is not valid YAML", where=f"{where}:{line}", why=error.problem or "") from error

@@ -102,6 +102,13 @@ class Service:
     health: Health | None = None
     mount: bool = True
     """Whether the synced folders are mounted."""
+    entrypoint: tuple[str, ...] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """Compose's condition per service of `depends_on`; none: healthy, where it has a health check."""
+    tty: bool = False
+    stdin: bool = False
     memory: str = ""
     cpus: float = 0.0
     profiles: tuple[str, ...] = ()
@@ -125,6 +132,8 @@ class Config:
     docker: Docker = field(default_factory=Docker)
     build: Build = field(default_factory=Build)
     sync: tuple[Mapped, ...] = ()
+    compose: str = ""
+    """A compose file whose services are run too; `services` of the same name come before them."""
     services: tuple[Service, ...] = ()
     pycharm: PyCharm = field(default_factory=PyCharm)
     root: str = "."

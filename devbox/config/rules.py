@@ -163,6 +163,7 @@ DOCUMENT = Section(
         "docker": DOCKER,
         "build": BUILD,
         "sync": ListOf(MAPPED, "folders that are kept in step"),
+        "compose": Text("a compose file whose services are run (its supported keys)", _inside),
         "services": MapOf(SERVICE, "the app's services", named=_service),
         "pycharm": PYCHARM,
     },

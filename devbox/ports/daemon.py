@@ -62,7 +62,8 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """What a container sees at `target`: a folder of the host (absolute `source`), or a named volume.
+    """What a container sees at `target`: a folder of the host (absolute `source`), or a volume; one without a
+    name goes with its container.
 
     A folder that is missing on the host is an error, never silently made as root.
     """
@@ -109,8 +110,11 @@ class ContainerSpec:
     user: str = ""
     working_dir: str = ""
     network: str = ""
+    also: tuple[str, ...] = ()
+    """Further networks, with the same aliases."""
     aliases: tuple[str, ...] = ()
     restart: str = "no"
+    """no, always, unless-stopped, on-failure or on-failure:TRIES."""
     health: Probe | None = None
     memory: int = 0
     """Bytes; 0 is no limit."""

@@ -86,9 +86,9 @@ def container_name(config: Config, account: str, service: str) -> str:
     return f"{config.scope(account)}-{service}-1"
 
 
-def network_name(config: Config, account: str) -> str:
-    """The project's own network."""
-    return f"{config.scope(account)}_default"
+def network_name(config: Config, account: str, network: str = "default") -> str:
+    """A network of the project; each has the one called default."""
+    return f"{config.scope(account)}_{network}"
 
 
 def service_of(container: Container) -> str:

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
 
 from devbox.config.model import Config, Service
 from devbox.errors import ConfigError
-from devbox.ports.daemon import Container, ContainerSpec, Mount, Probe, Published
-from devbox.services import model
+from devbox.ports.daemon import Container, ContainerSpec, Probe, Published
+from devbox.services import model, rules
 from devbox.services.model import Account, Extra, PortWish, Wanted
-
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_DANGERS = ("docker.sock", "privileged", "host-network", "host-root")
-_RESTARTS = ("no", "on-failure", "unless-stopped", "always")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +70,29 @@ def _visit(config: Config, service: Service, done: dict[str, Service], path: tup
 
 def wanted(config: Config, service: Service, around: Surroundings) -> Wanted:
     """The container that this service shall be."""
-    _refuse_unknown(config, service)
+    rules.refuse_unknown(config, service)
+    network, *also = _networks(config, service, around.account.name)
     spec = ContainerSpec(
         name=model.container_name(config, around.account.name, service.name),
         image=service.image or config.image,
         command=_words(service.command),
+        entrypoint=service.entrypoint,
+        tty=service.tty,
+        stdin=service.stdin,
         environment=_environment(config, service, around),
-        mounts=_mounts(config, service, around),
+        mounts=rules.mounts(config, service, around.account, around.extra),
         ports=tuple(Published(PortWish.parse(text).container) for text in service.ports),
         user=service.user or _user(service, around.account),
         working_dir=service.working_dir or _working_dir(config, service),
-        network="host"
-        if "host-network" in service.allow
-        else model.network_name(config, around.account.name),
+        network=network,
+        also=tuple(also),
         aliases=(service.name,),
         restart=service.restart,
         health=_probe(service),
-        memory=_bytes(config, service),
+        memory=rules.memory(config, service),
         cpus=service.cpus,
         privileged="privileged" in service.allow,
-        labels={**config.labels(around.account.name), model.SERVICE: service.name},
+        labels={**service.labels, **config.labels(around.account.name), model.SERVICE: service.name},
     )
     mark = _fingerprint(spec, around.images.get(spec.image, ""))
     local = ",".join(f"{wish.local}:{wish.container}" for wish in map(PortWish.parse, service.ports))
@@ -137,7 +135,12 @@ def steps(want: Sequence[Wanted], have: Iterable[Container], all_services: Itera
 
 def volumes(specs: Iterable[ContainerSpec]) -> list[str]:
     """The named volumes that these containers need."""
-    return sorted({mount.source for spec in specs for mount in spec.mounts if mount.volume})
+    return sorted({one.source for spec in specs for one in spec.mounts if one.volume and one.source})
+
+
+def networks(specs: Iterable[ContainerSpec]) -> list[str]:
+    """The networks that these containers need."""
+    return sorted({name for spec in specs for name in (spec.network, *spec.also)} - {"host"})
 
 
 def host_folders(specs: Iterable[ContainerSpec], account: Account) -> list[str]:
@@ -147,15 +150,10 @@ def host_folders(specs: Iterable[ContainerSpec], account: Account) -> list[str]:
     return sorted(source for source in found if source.startswith(own))
 
 
-def _refuse_unknown(config: Config, service: Service) -> None:
-    where = f"{config.file}: services.{service.name}"
-    for word in service.allow:
-        if word not in _DANGERS:
-            raise ConfigError(
-                f"allow does not know {word!r}", where=where, why=f"it knows {', '.join(_DANGERS)}"
-            )
-    if service.restart not in _RESTARTS:
-        raise ConfigError(f"restart: {service.restart} is not one of {', '.join(_RESTARTS)}", where=where)
+def _networks(config: Config, service: Service, account: str) -> list[str]:
+    if "host-network" in service.allow:
+        return ["host"]
+    return [model.network_name(config, account, name) for name in service.networks or ("default",)]
 
 
 def _user(service: Service, account: Account) -> str:
@@ -188,59 +186,12 @@ def _working_dir(config: Config, service: Service) -> str:
     return config.sync[0].container if config.sync and service.mount and not service.image else ""
 
 
-def _mounts(config: Config, service: Service, around: Surroundings) -> tuple[Mount, ...]:
-    code: list[Mount] = []
-    if service.mount:
-        code = [Mount(one.container, around.account.absolute(one.remote)) for one in config.sync]
-        code += around.extra.mounts
-    return (*code, *(_volume(config, service, text, around.account) for text in service.volumes))
-
-
-def _volume(config: Config, service: Service, text: str, account: Account) -> Mount:
-    where = f"{config.file}: services.{service.name}.volumes"
-    source, _, rest = text.partition(":")
-    target, _, mode = rest.partition(":")
-    if not target.startswith("/") or mode not in ("", "ro", "rw"):
-        raise ConfigError(f"wants NAME:/path or ./local:/path, found {text!r}", where=where)
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", source):
-        return Mount(target, f"{config.scope(account.name)}_{source}", volume=True, read_only=mode == "ro")
-    return Mount(target, _on_host(config, service, source, where, account), read_only=mode == "ro")
-
-
-def _on_host(config: Config, service: Service, source: str, where: str, account: Account) -> str:
-    """The path on the host of a mount: synced, or below ~/devbox, or allowed by name."""
-    if source.startswith("~/devbox/"):
-        return account.absolute(source)
-    if source.endswith("/docker.sock") and "docker.sock" in service.allow:
-        return source
-    if source.startswith("/") and "host-root" in service.allow:
-        return source
-    path = PurePosixPath(source)
-    for mapping in config.sync:
-        local = PurePosixPath(mapping.local)
-        if not path.is_absolute() and ".." not in path.parts and path.is_relative_to(local):
-            return str(PurePosixPath(account.absolute(mapping.remote)) / path.relative_to(local))
-    need = "docker.sock" if source.endswith("/docker.sock") else "host-root"
-    why = f"allow: [{need}] if it is meant" if source.startswith("/") else "no sync mapping holds it"
-    raise ConfigError(f"{source} is not on the host", where=where, why=why)
-
-
 def _probe(service: Service) -> Probe | None:
     health = service.health
     if health is None:
         return None
     words = ("CMD-SHELL", health.command) if isinstance(health.command, str) else ("CMD", *health.command)
     return Probe(words, health.interval, health.timeout, int(health.retries), health.start_period)
-
-
-def _bytes(config: Config, service: Service) -> int:
-    if not service.memory:
-        return 0
-    found = re.fullmatch(r"(\d+)([bkmg]?)b?", service.memory.lower())
-    if not found:
-        where = f"{config.file}: services.{service.name}"
-        raise ConfigError(f"memory wants a size such as 512m, found {service.memory!r}", where=where)
-    return int(found[1]) * _UNITS[found[2]]
 
 
 def _fingerprint(spec: ContainerSpec, image_id: str) -> str:

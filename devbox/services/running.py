@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,10 +12,8 @@ from devbox.ports.events import Emit, Event
 from devbox.ports.host import Finished, Host, Line, Script, Stream
 from devbox.services import envfile, model, plan
 from devbox.services.model import Account, Extra, Row, Wanted
+from devbox.services.waiting import Waiting
 
-_POLL = 0.2
-_SETTLE = 1.0
-_LAST_LINES = 20
 _ACCOUNT = 'printf "%s\\n%s\\n%s\\n" "$(id -u)" "$(id -g)" "$HOME"'
 
 
@@ -90,17 +87,19 @@ class Services:
         for orphan in steps.orphans:
             self._remove(orphan)
         fresh = {one.service.name for one in (*steps.create, *steps.replace, *steps.start)}
+        waiting = Waiting(self.config, self.daemon, self._name, self.emit)
         for one in want:
             if one.service.name in fresh:
-                self._await(one.service.depends_on)
+                waiting.depended(one.service)
                 self._begin(one, steps)
-        self._settle([one for one in want if one.service.name in fresh])
+        waiting.settled([one for one in want if one.service.name in fresh])
         groups = (steps.create, steps.replace, steps.start, steps.keep)
         return Started(*(tuple(one.service.name for one in group) for group in groups))
 
     def prepare_mounts(self, specs: Sequence[ContainerSpec], who: Account) -> None:
         """Network, volumes, folders; a synced folder that is missing is an error before anything starts."""
-        self.daemon.ensure_network(model.network_name(self.config, self.user), self.labels)
+        for name in plan.networks(specs):
+            self.daemon.ensure_network(name, self.labels)
         for name in plan.volumes(specs):
             self.daemon.ensure_volume(name, self.labels)
         synced = {who.absolute(mapping.remote) for mapping in self.config.sync}
@@ -129,60 +128,6 @@ class Services:
         self.daemon.start(self.daemon.create(one.spec))
         word = "replaced" if replacing else "created"
         self._tell(f"services.{word}", f"{name}: {word}", service=name, container=one.spec.name)
-
-    def _await(self, names: Sequence[str]) -> None:
-        """Wait until services that another one depends on run, and are healthy where they can say so."""
-        for name in names:
-            service = self.config.service(name)
-            if service is not None and service.health is not None:
-                self._healthy(service)
-
-    def _healthy(self, service: Service) -> None:
-        health = service.health
-        assert health is not None
-        patience = health.start_period + (health.interval + health.timeout) * (health.retries + 1)
-        deadline = time.monotonic() + patience
-        while True:
-            container = self.daemon.container(self._name(service.name))
-            if container is None or not container.running:
-                raise self._died(service.name, container)
-            if container.health == "healthy":
-                self._tell("services.healthy", f"{service.name}: healthy", service=service.name)
-                return
-            if container.health == "unhealthy" or time.monotonic() > deadline:
-                raise self._died(service.name, container)
-            time.sleep(_POLL)
-
-    def _settle(self, fresh: Sequence[Wanted]) -> None:
-        """A service that ends in its first second never worked: say so now, with its last words."""
-        deadline = time.monotonic() + _SETTLE
-        plain = [one for one in fresh if one.service.health is None]
-        while plain and time.monotonic() < deadline:
-            for one in plain:
-                container = self.daemon.container(one.spec.name)
-                failed = container is not None and container.state in ("exited", "dead", "restarting")
-                if failed and container and (container.exit_code or container.state == "restarting"):
-                    raise self._died(one.service.name, container)
-            time.sleep(_POLL)
-        for one in fresh:
-            if one.service.health is not None:
-                self._healthy(one.service)
-
-    def _died(self, service: str, container: Container | None) -> DaemonError:
-        lines = self.last_lines(container.name) if container else []
-        state = "is gone" if container is None else f"ended with exit code {container.exit_code}"
-        if container is not None and container.running:
-            state = f"does not get healthy ({container.health})"
-        why = (
-            "\n".join(["its last lines:", *(f"    {line}" for line in lines)]) if lines else "it said nothing"
-        )
-        return DaemonError(f"service {service} {state}", why=why, next_steps=[f"devbox logs {service}"])
-
-    def last_lines(self, container: str) -> list[str]:
-        """The last lines that a container wrote."""
-        with self.daemon.logs(container, tail=_LAST_LINES) as pieces:
-            text = b"".join(piece.data for piece in pieces).decode(errors="replace")
-        return text.rstrip().splitlines()
 
     def down(self, volumes: bool = False) -> list[str]:
         """Stop and remove this project's containers and network, and nothing else; what was removed."""

@@ -76,9 +76,13 @@ class DockerDaemon:
     def create(self, spec: ContainerSpec) -> str:
         try:
             body = shapes.create_body(spec)
-            return str(self._http.call("POST", "/containers/create", {"name": spec.name}, body)["Id"])
+            made = str(self._http.call("POST", "/containers/create", {"name": spec.name}, body)["Id"])
+            for network in spec.also:
+                body = {"Container": made, "EndpointConfig": {"Aliases": list(spec.aliases)}}
+                self._http.call("POST", f"/networks/{network}/connect", None, body)
         except DaemonRefused as refused:
             raise _creation(spec, refused) from refused
+        return made
 
     def start(self, container: str) -> None:
         self._http.call("POST", f"/containers/{container}/start")

@@ -41,7 +41,7 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
     return {
         "Mounts": [_mount(mount) for mount in spec.mounts],
         "PortBindings": _bindings(spec.ports),
-        "RestartPolicy": {"Name": spec.restart if spec.restart != "no" else ""},
+        "RestartPolicy": _restart(spec.restart),
         "NetworkMode": spec.network or "default",
         "Memory": spec.memory,
         "NanoCpus": int(spec.cpus * _NANO),
@@ -50,6 +50,11 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         "Init": spec.init,
         "LogConfig": {},
     }
+
+
+def _restart(wanted: str) -> dict[str, Any]:
+    name, _, tries = wanted.partition(":")
+    return {"Name": "" if name == "no" else name, "MaximumRetryCount": int(tries or 0)}
 
 
 def _bindings(ports: tuple[Published, ...]) -> dict[str, list[dict[str, str]]]:

@@ -1,0 +1,237 @@
+"""The keys of a compose file's service: each takes its value into a draft, or refuses it by name. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from devbox.config.compose_values import duration, items, joined, mapping, plain_text, port, volume
+from devbox.config.model import Build, Health
+from devbox.config.shapes import Complaint, Flag, ListOf, Located, Number, Text
+
+_CONDITIONS = ("service_started", "service_healthy", "service_completed_successfully")
+_TIMES = {"interval": 30.0, "timeout": 30.0, "start_period": 0.0}
+_WHY = {
+    "container_name": "is not taken: two people on one host must not meet, so devbox makes the names",
+    "extends": "is not taken: write the service out (docker compose config does)",
+    "include": "is not taken: write the services out (docker compose config does)",
+    "external": "is not taken: devbox makes its own volumes and networks, and removes only those",
+}
+
+
+@dataclass(slots=True)
+class Draft:
+    """A service while it is read: fields of `Service`, the build that it names, its folder, variables.
+
+    `dangers` are what it must be allowed, and the lines that want it.
+    """
+
+    name: str
+    folder: str
+    variables: Mapping[str, str]
+    values: dict[str, Any] = field(default_factory=dict)
+    build: Build | None = None
+    dangers: dict[str, int] = field(default_factory=dict)
+
+
+def refused(key: str, node: Located) -> Complaint:
+    """What is said of a key that is not taken."""
+    why = _WHY.get(key.rpartition(".")[2], "is a key of compose files that devbox does not take")
+    return Complaint(key, node.line, why)
+
+
+# One taker per key: (draft, node, path) -> None.
+
+
+def _keep(name: str, shape: Any) -> Callable[[Draft, Located, str], None]:
+    def take(draft: Draft, node: Located, path: str) -> None:
+        draft.values[name] = shape.read(node, path)
+
+    return take
+
+
+def _ignore(draft: Draft, node: Located, path: str) -> None:
+    """Says nothing that changes what runs here."""
+
+
+def _words(name: str) -> Callable[[Draft, Located, str], None]:
+    def take(draft: Draft, node: Located, path: str) -> None:
+        listed = isinstance(node.value, list)
+        words = ListOf(Text()).read(node, path) if listed else tuple(shlex.split(Text().read(node, path)))
+        draft.values[name] = words
+
+    return take
+
+
+def _environment(draft: Draft, node: Located, path: str) -> None:
+    draft.values["environment"] = dict(_listed(node, path, draft.variables))
+
+
+def _labels(draft: Draft, node: Located, path: str) -> None:
+    if isinstance(node.value, dict):
+        draft.values["labels"] = {name: plain_text(one) for name, one in node.value.items()}
+    else:
+        texts = (text.partition("=") for text in ListOf(Text()).read(node, path))
+        draft.values["labels"] = {name: value for name, _, value in texts}
+
+
+def _listed(node: Located, path: str, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """A mapping, or a list of NAME=VALUE; a NAME alone is taken from our own environment, if it is there."""
+    if isinstance(node.value, dict):
+        items = [(name, None if one.value is None else plain_text(one)) for name, one in node.value.items()]
+    else:
+        texts = ListOf(Text()).read(node, path)
+        items = [(name, value if equals else None) for name, equals, value in (_cut(one) for one in texts)]
+    for name, value in items:
+        found = variables.get(name) if value is None else value
+        if found is not None:
+            yield name, found
+
+
+def _cut(text: str) -> tuple[str, str, str]:
+    return text.partition("=")
+
+
+def _build(draft: Draft, node: Located, path: str) -> None:
+    if not isinstance(node.value, dict):
+        node = Located({"context": node}, node.line)
+    taken: dict[str, Any] = {"context": ".", "dockerfile": "Dockerfile", "args": {}}
+    for key, item in mapping(node, path).items():
+        if key == "args":
+            taken[key] = dict(_listed(item, f"{path}.args", draft.variables))
+        elif key in ("context", "dockerfile", "target"):
+            taken[key] = Text().read(item, f"{path}.{key}")
+        else:
+            raise refused(f"{path}.{key}", item)
+    context = joined(draft.folder, taken["context"])
+    dockerfile = joined(context, taken["dockerfile"])
+    draft.build = Build(**{**taken, "context": context, "dockerfile": dockerfile})
+
+
+def _ports(draft: Draft, node: Located, path: str) -> None:
+    draft.values["ports"] = tuple(port(item, path) for item in items(node, path))
+
+
+def _volumes(draft: Draft, node: Located, path: str) -> None:
+    draft.values["volumes"] = tuple(volume(item, path, draft.folder) for item in items(node, path))
+
+
+def _depends(draft: Draft, node: Located, path: str) -> None:
+    if not isinstance(node.value, dict):
+        draft.values["depends_on"] = ListOf(Text()).read(node, path)
+        draft.values["conditions"] = dict.fromkeys(draft.values["depends_on"], _CONDITIONS[0])
+        return
+    conditions = {}
+    for name, item in node.value.items():
+        inner = {key: plain_text(value) for key, value in mapping(item, f"{path}.{name}").items()}
+        conditions[name] = inner.pop("condition", "")
+        if conditions[name] not in _CONDITIONS or inner.get("required", "true") != "true":
+            raise Complaint(f"{path}.{name}", item.line, f"wants a condition of {', '.join(_CONDITIONS)}")
+        if "restart" in inner:
+            raise refused(f"{path}.{name}.restart", item)
+    draft.values["depends_on"], draft.values["conditions"] = tuple(conditions), conditions
+
+
+def _health(draft: Draft, node: Located, path: str) -> None:
+    inner = dict(mapping(node, path))
+    for key in set(inner) - {"test", "interval", "timeout", "retries", "start_period", "disable"}:
+        raise refused(f"{path}.{key}", inner[key])
+    test = inner.get("test")
+    if plain_text(inner.get("disable", Located(False, 0))) == "true" or test is None:
+        return
+    words = (
+        ListOf(Text()).read(test, f"{path}.test")
+        if isinstance(test.value, list)
+        else ("CMD-SHELL", plain_text(test))
+    )
+    if words[:1] == ("NONE",):
+        return
+    if words[:1] not in (("CMD",), ("CMD-SHELL",)):
+        raise Complaint(
+            f"{path}.test", test.line, "wants a text, or a list that begins with CMD or CMD-SHELL"
+        )
+    command = words[1] if words[0] == "CMD-SHELL" else words[1:]
+    times = {key: duration(inner[key], f"{path}.{key}") for key in _TIMES if key in inner}
+    retries = Number(1, 1000).read(inner.get("retries", Located(3, 0)), f"{path}.retries")
+    draft.values["health"] = Health(command, **{**_TIMES, **times}, retries=retries)  # type: ignore[arg-type]
+
+
+def _env_files(draft: Draft, node: Located, path: str) -> None:
+    names = (Text().read(item, path) for item in items(node, path))
+    draft.values["env_file"] = tuple(joined(draft.folder, name) for name in names)
+
+
+def _deploy(draft: Draft, node: Located, path: str) -> None:
+    for key, item in mapping(node, path).items():
+        if key != "resources":
+            raise refused(f"{path}.{key}", item)
+        for kind, limits in mapping(item, f"{path}.resources").items():
+            for name, value in mapping(limits, f"{path}.resources.{kind}").items():
+                if kind != "limits" or name not in ("cpus", "memory"):
+                    raise refused(f"{path}.resources.{kind}.{name}", value)
+                draft.values[name] = float(plain_text(value)) if name == "cpus" else plain_text(value)
+
+
+def _cpus(draft: Draft, node: Located, path: str) -> None:
+    draft.values["cpus"] = float(Text().read(node, path))
+
+
+def _network_mode(draft: Draft, node: Located, path: str) -> None:
+    if plain_text(node) != "host":
+        raise Complaint(path, node.line, "may be host only")
+    draft.dangers["host-network"] = node.line
+
+
+def _privileged(draft: Draft, node: Located, path: str) -> None:
+    if Flag().read(node, path):
+        draft.dangers["privileged"] = node.line
+
+
+def _networks(draft: Draft, node: Located, path: str) -> None:
+    if isinstance(node.value, dict):
+        for name, item in node.value.items():
+            for key, value in mapping(item, f"{path}.{name}").items():
+                raise refused(f"{path}.{name}.{key}", value)
+        draft.values["networks"] = tuple(node.value)
+        return
+    draft.values["networks"] = ListOf(Text()).read(node, path)
+
+
+def _own(draft: Draft, node: Located, path: str) -> None:
+    """`x-devbox`: what only devbox needs to know."""
+    for key, item in mapping(node, path).items():
+        if key != "allow":
+            raise Complaint(f"{path}.{key}", item.line, "is not a key devbox knows; it knows allow")
+        draft.values["allow"] = ListOf(Text(), single=True).read(item, f"{path}.allow")
+
+
+KEYS: Mapping[str, Callable[[Draft, Located, str], None]] = {
+    "image": _keep("image", Text()),
+    "build": _build,
+    "command": _words("command"),
+    "entrypoint": _words("entrypoint"),
+    "environment": _environment,
+    "env_file": _env_files,
+    "labels": _labels,
+    "ports": _ports,
+    "expose": _ignore,
+    "volumes": _volumes,
+    "working_dir": _keep("working_dir", Text()),
+    "user": _keep("user", Text()),
+    "depends_on": _depends,
+    "restart": _keep("restart", Text()),
+    "healthcheck": _health,
+    "deploy": _deploy,
+    "mem_limit": _keep("memory", Text()),
+    "cpus": _cpus,
+    "profiles": _keep("profiles", ListOf(Text())),
+    "privileged": _privileged,
+    "network_mode": _network_mode,
+    "networks": _networks,
+    "tty": _keep("tty", Flag()),
+    "stdin_open": _keep("stdin", Flag()),
+    "init": _ignore,
+    "x-devbox": _own,
+}

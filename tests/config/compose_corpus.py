@@ -1,0 +1,141 @@
+"""Compose files over the specification's common keys, and what is refused of them by name."""
+
+from __future__ import annotations
+
+ACCEPTED = {
+    "plain": """
+services:
+  web: {image: nginx, ports: [8080:80]}
+""",
+    "version-and-extensions": """
+version: "3.8"
+x-note: anything
+services:
+  web: {image: nginx, x-own: 1, expose: ["80"], init: true}
+""",
+    "anchors": """
+x-base: &base {image: "python:3.12", environment: {A: "1", B: "2"}, restart: unless-stopped}
+services:
+  web: {<<: *base, command: python -m web}
+  worker: {<<: *base, command: [python, -m, worker], environment: {C: 3}}
+""",
+    "build": """
+services:
+  web:
+    build: {context: ./app, dockerfile: Dockerfile.dev, target: dev, args: {VERSION: 3, NAME: "${WORD}"}}
+    image: shop:dev
+    command: uvicorn main:app --host 0.0.0.0 --header "a b"
+    ports: ["8000:8000", "127.0.0.1:9000:9001", "7000", {target: 81, published: "8081", protocol: tcp}]
+  worker:
+    build: {context: ./app, dockerfile: Dockerfile.dev, target: dev, args: ["VERSION=3", "NAME=${WORD}"]}
+    image: shop:dev
+""",
+    "short-build": """
+services:
+  app: {build: ., entrypoint: python -u, command: main.py, tty: true, stdin_open: true}
+""",
+    "variables": """
+services:
+  web:
+    image: "redis:${TAG:-7}"
+    environment:
+      - WORD
+      - NOBODY
+      - EMPTY=
+      - PRICE=$$5 and ${WORD}
+      - "OTHER=${NOBODY-none}"
+      - "THERE=${WORD:+yes}"
+      - "NOT=${NOBODY:+yes}"
+""",
+    "environment-values": """
+services:
+  web: {image: nginx, environment: {ON: true, OFF: "no", NUMBER: 1.5, TEXT: "a=b", LATER: }}
+""",
+    "env-files": """
+services:
+  web: {image: nginx, env_file: [one.env, two.env], environment: {B: own}}
+""",
+    "volumes": """
+services:
+  web:
+    image: nginx
+    volumes:
+      - .:/code
+      - ./conf/nginx.conf:/etc/nginx/nginx.conf:ro
+      - data:/data
+      - /cache
+      - {type: bind, source: ./static, target: /static, read_only: true}
+      - {type: volume, source: logs, target: /logs}
+volumes: {data: , logs: {}}
+""",
+    "dependencies": """
+services:
+  web:
+    image: nginx
+    depends_on:
+      db: {condition: service_healthy}
+      job: {condition: service_completed_successfully}
+      cache: {condition: service_started}
+  db:
+    image: postgres
+    healthcheck:
+      test: [CMD, pg_isready, -U, me]
+      interval: 1m30s
+      timeout: 500ms
+      retries: 7
+      start_period: 5s
+  job: {image: alpine, command: "true", depends_on: [db]}
+  cache: {image: redis, healthcheck: {test: redis-cli ping || exit 1}}
+  quiet: {image: redis, healthcheck: {disable: true}}
+  quieter: {image: redis, healthcheck: {test: [NONE]}}
+""",
+    "limits": """
+services:
+  web: {image: nginx, deploy: {resources: {limits: {cpus: "0.50", memory: 64M}}}}
+  old: {image: nginx, mem_limit: 1g, cpus: 1.5}
+""",
+    "networks-profiles-labels": """
+services:
+  web: {image: nginx, networks: [front, back], labels: {a: "1"}, user: "1000:1000", working_dir: /srv}
+  db: {image: postgres, networks: {back: }, labels: [b=2, c], profiles: [full], restart: "on-failure:3"}
+networks: {front: , back: {}}
+""",
+    "dangers": """
+services:
+  agent:
+    image: nginx
+    privileged: true
+    network_mode: host
+    volumes: [/var/run/docker.sock:/var/run/docker.sock, /:/host:ro]
+    x-devbox: {allow: [privileged, host-network, docker.sock, host-root]}
+""",
+}
+
+REFUSED = {
+    "secrets: {a: {file: x}}\nservices: {}": "secrets is a key of compose files that devbox does not take",
+    "include: [other.yaml]\nservices: {}": "include is not taken",
+    "volumes: {a: {driver: nfs}}\nservices: {}": "volumes.a.driver",
+    "volumes: {a: {external: true}}\nservices: {}": "volumes.a.external is not taken",
+    "networks: {a: {driver: macvlan}}\nservices: {}": "networks.a.driver",
+    "services: {a: {image: b, cap_add: [ALL]}}": "services.a.cap_add",
+    "services: {a: {image: b, container_name: c}}": "services.a.container_name is not taken: two people",
+    "services: {a: {extends: {service: b}}}": "services.a.extends is not taken",
+    "services: {a: {image: b, privileged: true}}": "allow: [privileged]",
+    "services: {a: {image: b, network_mode: host}}": "allow: [host-network]",
+    "services: {a: {image: b, network_mode: 'service:c'}}": "may be host only",
+    "services: {a: {image: b, ports: ['53:53/udp']}}": "wants single TCP ports, found '53:53/udp'",
+    "services: {a: {image: b, ports: ['8000-8010:8000-8010']}}": "wants single TCP ports",
+    "services: {a: {image: b, volumes: ['./x:/y:shared']}}": "has a mode that devbox does not take: shared",
+    "services: {a: {image: b, volumes: [{type: tmpfs, target: /t}]}}": "is no bind or volume",
+    "services: {a: {image: b, deploy: {replicas: 2}}}": "services.a.deploy.replicas",
+    "services: {a: {image: b, deploy: {resources: {reservations: {cpus: '1'}}}}}": "reservations.cpus",
+    "services: {a: {image: b, healthcheck: {test: [pg_isready]}}}": "begins with CMD or CMD-SHELL",
+    "services: {a: {image: b, healthcheck: {test: x, start_interval: 1s}}}": "healthcheck.start_interval",
+    "services: {a: {image: b, depends_on: {c: {condition: lucky}}}}": "wants a condition of service_started",
+    "services: {a: {build: {context: ., ssh: [default]}}}": "services.a.build.ssh",
+    "services: {a: {build: .}, b: {build: other}}": "services.b.build builds another image",
+    "services: {a: {command: run}}": "services.a has neither an image nor a build",
+    "services: {a: {image: '${NOT_SET:?say which}'}}": "say which",
+    "services: {a: {image: b, networks: {front: {aliases: [x]}}}}": "networks.front.aliases",
+    "services: {a: {image: b, x-devbox: {alow: [privileged]}}}": "x-devbox.alow is not a key",
+}
