@@ -103,7 +103,8 @@ class Inotify:
         if folder is None or mask & _IGNORED:
             return
         if mask & (_DELETE_SELF | _MOVE_SELF):
-            if not folder:
+            if not folder:  # the root itself: another one may have taken its place already
+                self._watch_below(b"")
                 seen.subtrees.add(b"")
             return
         if not name:

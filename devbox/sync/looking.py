@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from devbox.errors import SyncHalted
@@ -115,10 +115,12 @@ class Looking:
         marks = {path: mark for path, mark in found.marks.items() if path not in survey.same}
         return View(local, records, {**quiet, **survey.entries}, {}, take_local, marks)
 
-    def part(self, tree: Tree, paths: Iterable[bytes], subtrees: Iterable[bytes]) -> View:
+    def part(self, tree: Tree, paths: Iterable[bytes], subtrees: Collection[bytes]) -> View:
         """What is in doubt here; what the host has is what the index says until it says otherwise."""
         found, records = scan.Found(), dict[bytes, Record]()
         wanted, asking = self._unclear(set(paths))
+        if b"" in subtrees:
+            self._stands()
         for path in wanted:
             scan.look(self.place.root, self.ignore, path, found)
             self._with_records(path, found, records, deep=False)
@@ -149,13 +151,18 @@ class Looking:
         self.clashed -= near
         return paths | near, bool(near)
 
+    def _stands(self) -> None:
+        """Halt where the local root is gone."""
+        if os.path.isdir(self.place.root):
+            return
+        raise SyncHalted(
+            "the local folder is gone",
+            where=os.fsdecode(self.place.root),
+            next_steps=["bring it back, or change `local` in devbox.yaml"],
+        )
+
     def _scan_all(self) -> scan.Found:
-        if not os.path.isdir(self.place.root):
-            raise SyncHalted(
-                "the local folder is gone",
-                where=os.fsdecode(self.place.root),
-                next_steps=["bring it back, or change `local` in devbox.yaml"],
-            )
+        self._stands()
         found = scan.Found()
         scan.scan(self.place.root, self.ignore, b"", found)
         return found

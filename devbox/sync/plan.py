@@ -69,10 +69,21 @@ def _waves(view: View, draft: _Draft) -> list[list[Operation]]:
     return [wave for wave in waves if wave]
 
 
-def too_many_deletes(plan: Plan, known: Callable[[], int]) -> bool:
-    """Whether the plan deletes so much of what the index knows that a person should say yes to it."""
-    deletes = sum(isinstance(operation, Remove) for operation in plan.operations)
-    return deletes >= MANY_DELETES and deletes * 2 > known()
+def deletes(plan: Plan) -> int:
+    """How many files the plan deletes."""
+    return sum(isinstance(operation, Remove) for operation in plan.operations)
+
+
+def too_many_deletes(plan: Plan, before: int, known: int) -> bool:
+    """Whether so much goes of what the index knows that a person should say yes to it.
+
+    `before`: files that were deleted a moment ago; `known`: files that are in the index still. Nothing left
+    at all is too many as well, however few there were: an emptied folder, or one that was unmounted.
+    """
+    count = deletes(plan)
+    if count + before >= MANY_DELETES and (count + before) * 2 > known + before:
+        return True
+    return count >= known and all(isinstance(one, Remove | RemoveDirectory) for one in plan.operations)
 
 
 def without_deletes(plan: Plan) -> list[bytes]:

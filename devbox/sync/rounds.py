@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from devbox.ports.events import Emit
 from devbox.ports.tree import Outcome, Result, Sent, Tree
 from devbox.sync import plan as planning
+from devbox.sync.brake import Brake
 from devbox.sync.doubts import Doubts
 from devbox.sync.ignore import Ignore
 from devbox.sync.index import Index
@@ -30,10 +31,7 @@ class Rounds:
     index: Index
     emit: Emit
     looking: Looking = field(init=False)
-    confirmed: bool = False
-    """Whether the user said yes to a mass of deletes."""
-    parked: int = 0
-    """Deletes that wait for that yes."""
+    brake: Brake = field(init=False)
     sent: Sent = lambda count: None
     """Told of content bytes as they leave."""
     started_ns: int = 0
@@ -44,6 +42,7 @@ class Rounds:
 
     def __post_init__(self) -> None:
         self.looking = Looking(self.place, self.index)
+        self.brake = Brake(self.index.count)
 
     @property
     def ignore(self) -> Ignore:
@@ -54,7 +53,7 @@ class Rounds:
         if not self.looking.begun:
             self.begin()
         self._agreed.clear()
-        view, plan = self._planned(tree, self.looking.whole(tree, take_local, self.confirmed))
+        view, plan = self._planned(tree, self.looking.whole(tree, take_local, self.brake.confirmed))
         self._whole = view, plan
         return view, plan
 
@@ -69,7 +68,7 @@ class Rounds:
             (view, plan), self._whole = self._whole, None
             self.index.mark(view.marks, learned(view, plan, self._agreed, tree))
 
-    def part(self, tree: Tree, paths: Iterable[bytes], subtrees: Iterable[bytes]) -> tuple[View, Plan]:
+    def part(self, tree: Tree, paths: Iterable[bytes], subtrees: Collection[bytes]) -> tuple[View, Plan]:
         """Look at what is in doubt."""
         self.started_ns = time.time_ns()
         return self._planned(tree, self.looking.part(tree, paths, subtrees))
@@ -117,8 +116,7 @@ class Rounds:
         view = doubts.told_apart(view)
         plan = planning.make(view, self.place.source, self.place.in_place)
         doubts.compare(tree, view, plan)
-        if not self.confirmed and planning.too_many_deletes(plan, self.index.count):
-            self.parked += len(planning.without_deletes(plan))
+        self.brake.hold(view, plan, time.monotonic())
         return view, plan
 
     def _doubts(self) -> Doubts:

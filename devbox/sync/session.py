@@ -35,7 +35,8 @@ class Session:
 
     def run_once(self) -> Report:
         """Bring the host up to date. A link that breaks is mended and the rest follows."""
-        self.rounds.parked, report = 0, Report()
+        report = Report()
+        self.rounds.brake.parked.clear()
         for attempt in range(PATIENCE - 1):
             try:
                 return self.catch_up(report)
@@ -103,11 +104,11 @@ class Session:
 
     def confirm_deletes(self) -> Report:
         """Do the deletes that waited for a yes, and everything else."""
-        self.rounds.confirmed, self.rounds.parked = True, 0
+        self.rounds.brake.confirmed = True
         try:
             return self.run_once()
         finally:
-            self.rounds.confirmed = False
+            self.rounds.brake.confirmed = False
 
     def pull(self, path: bytes, force: bool = False) -> int:
         """Bring one file of the host home; `force`: even over a local file that the host never had."""
@@ -151,7 +152,7 @@ class Session:
             "rtt": round(state.rtt, 5),
             "lane": self.link.lane,
             "saves": state.saves,
-            "parked": self.rounds.parked,
+            "parked": len(self.rounds.brake.parked),
             "conflicts": {printable(path): why for path, why in self._index.conflicts().items()},
         }
 
@@ -166,7 +167,7 @@ class Session:
 
     def _finish(self, report: Report, start: float) -> Report:
         report.files = self._index.count()
-        report.parked = self.rounds.parked
+        report.parked = len(self.rounds.brake.parked)
         report.conflicts = self._index.conflicts()
         report.seconds += time.monotonic() - start
         return report

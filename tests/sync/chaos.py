@@ -330,7 +330,7 @@ def main() -> None:
         host.connect,
         _Diary(Path(state)),
     )
-    session.rounds.confirmed = True  # chaos deletes most of a small tree now and then
+    session.rounds.brake.confirmed = True  # chaos deletes most of a small tree now and then
 
     def answer(question: str) -> dict[str, object]:
         if question == "cut":

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from devbox.ports.tree import Entry, Kind, MakeDirectory, Move, Operation, Put
-from devbox.sync.model import Local, Record, View
+from devbox.sync import plan as planning
+from devbox.sync.brake import Brake
+from devbox.sync.model import Local, Plan, Record, View
 from devbox.sync.plan import make
 from devbox.sync.scan import LocalFile
 
@@ -49,3 +51,51 @@ def test_nothing_is_moved_into_what_is_still_a_file_there() -> None:
     operations = _planned(local, known, {})
     assert not any(isinstance(one, Move) for one in operations)
     assert [one.path for one in operations if isinstance(one, MakeDirectory)] == [b"d", b"d/new"]
+
+
+def _deleting(count: int, *more: bytes) -> tuple[View, Plan]:
+    known = {b"%d" % number: _file(number) for number in range(count)}
+    local = {path: _file(99) for path in more}
+    view = View(local, {path: _agreed(one) for path, one in known.items()}, None)
+    return view, make(view, lambda path, one: LocalFile(path, one))
+
+
+class TestBrake:
+    def test_a_mass_at_once(self) -> None:
+        brake = Brake(lambda: 40)
+        view, plan = _deleting(25)
+        brake.hold(view, plan, 0.0)
+        assert (len(brake.parked), plan.size) == (25, 0)
+
+    def test_a_mass_that_comes_in_small_rounds(self) -> None:
+        left = 40
+        brake = Brake(lambda: left)
+        for now in range(8):
+            view, plan = _deleting(5)
+            brake.hold(view, plan, now / 10)
+            left -= planning.deletes(plan)
+        assert left == 20, "half of it went before it was a mass"
+
+    def test_what_went_long_ago_does_not_count(self) -> None:
+        left = 40
+        brake = Brake(lambda: left)
+        for hour in range(7):
+            view, plan = _deleting(5)
+            brake.hold(view, plan, hour * 3600.0)
+            left -= planning.deletes(plan)
+        assert (left, brake.parked) == (5, set())
+
+    def test_the_last_file_of_a_small_project(self) -> None:
+        brake = Brake(lambda: 3)
+        view, plan = _deleting(3)
+        brake.hold(view, plan, 0.0)
+        assert len(brake.parked) == 3
+        view, plan = _deleting(3, b"new")
+        brake.hold(view, plan, 0.0)
+        assert planning.deletes(plan) == 3, "something else comes: it was renamed, not emptied"
+
+    def test_what_comes_back_waits_no_longer(self) -> None:
+        brake = Brake(lambda: 2)
+        brake.hold(*_deleting(2), 0.0)
+        brake.hold(View({b"0": _file(0)}, {}, None), Plan(), 1.0)
+        assert brake.parked == {b"1"}

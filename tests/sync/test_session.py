@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -215,7 +217,7 @@ class TestOnce:
         assert (bench.there / "app.py").read_text() == "the rest goes on"
         assert len(list((bench.there / "many").iterdir())) == 40
         session = bench.session()
-        session.rounds.confirmed = True
+        session.rounds.brake.confirmed = True
         assert session.run_once().removed == 40
         session.close()
         assert picture(bench.there) == wanted(bench.here)
@@ -444,3 +446,43 @@ class TestWatch:
         watching.until(lambda: (bench.there / "build" / "out").exists())
         (bench.here / "build" / "out").write_text("watched now")
         watching.until(lambda: (bench.there / "build" / "out").read_text() == "watched now")
+
+    def test_deletes_that_trickle_in_are_a_mass_too(self, bench: Bench, watching: Watching) -> None:
+        (bench.here / "many").mkdir()
+        for number in range(60):
+            (bench.here / "many" / str(number)).write_text("x")
+        watching.flush()
+        for number in range(60):
+            (bench.here / "many" / str(number)).unlink()
+            if number % 5 == 0:
+                watching.flush()
+        watching.flush()
+        parked = len(watching.session.rounds.brake.parked)
+        left = list((bench.there / "many").iterdir())
+        assert parked == len(left) > 20
+        (bench.here / "app.py").write_text("the rest goes on")
+        watching.flush()
+        assert (bench.there / "app.py").read_text() == "the rest goes on"
+        assert watching.session.flush(watching.session.confirm_deletes).done.wait(15)
+        assert picture(bench.there) == wanted(bench.here)
+        assert watching.session.status()["parked"] == 0
+
+    def test_a_folder_that_goes_away_halts(self, bench: Bench, watching: Watching) -> None:
+        bench.here.rename(bench.here.with_name("unmounted"))
+        watching.thread.join(15)
+        (halt,) = watching.failed
+        assert isinstance(halt, SyncHalted)
+        assert "folder is gone" in str(halt)
+        assert (bench.there / "app.py").exists()
+        watching.failed.clear()
+
+    def test_another_folder_in_its_place_is_followed(self, bench: Bench, watching: Watching) -> None:
+        """As after a fresh clone: what was in the old one and is in the new one too stays as it is."""
+        fresh = bench.here.with_name("fresh")
+        shutil.copytree(bench.here, fresh, symlinks=True)
+        (fresh / "app.py").write_text("fresh")
+        here = -100  # AT_FDCWD; 2 is RENAME_EXCHANGE, see renameat2(2)
+        assert not ctypes.CDLL(None).renameat2(here, os.fsencode(fresh), here, os.fsencode(bench.here), 2)
+        watching.until(lambda: (bench.there / "app.py").read_text() == "fresh")
+        (bench.here / "app.py").write_text("and watched")
+        watching.until(lambda: (bench.there / "app.py").read_text() == "and watched")
