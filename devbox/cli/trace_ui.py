@@ -39,6 +39,7 @@ def serve(run: Options, origin: Origin, wish: Wish) -> None:
 
 @contextmanager
 def _served(origin: Origin, wish: Wish) -> Iterator[str]:
+    from devbox.traces.otlp.intake import PATH, Intake
     from devbox.traces.page.collector import Collector
     from devbox.traces.page.site import About, TracePage
     from devbox.traces.page.sources import Sources
@@ -54,9 +55,13 @@ def _served(origin: Origin, wish: Wish) -> Iterator[str]:
     with ExitStack() as stack:
         reader = opened()
         stack.callback(reader.close)
-        page = TracePage(reader, Sources(origin.mappings, origin.own), About(origin.title, origin.project))
-        url = stack.enter_context(serving(page.site(Guard.of(wish.bind), channel), wish.port))
+        taken = opened()
+        stack.callback(taken.close)
         collector = Collector(origin.opened, opened, channel, wish.days * DAY)
+        intake = Intake(taken, collector.hear)
+        page = TracePage(reader, Sources(origin.mappings, origin.own), About(origin.title, origin.project))
+        site = page.site(Guard.of(wish.bind, frozenset((PATH,))), channel, [intake.route()])
+        url = stack.enter_context(serving(site, wish.port))
         collector.start()
         stack.callback(collector.stop)
         yield url

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,27 @@ def test_spans_of_a_host_come_over_ssh(tmp_path: Path, spool: Path) -> None:
     assert "__main__.slow" in done.stdout.splitlines()[1]
     assert "of a service that says itself where" in done.stdout
     assert list(target.iterdir()) == list(own.iterdir()) == []
+
+
+def test_the_page_takes_spools_and_otlp_until_ctrl_c(tmp_path: Path, spool: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(tmp_path / "state")}
+    argv = [sys.executable, "-m", "devbox", "trace", "ui", "--json", "--port", "0", "--spool", str(spool)]
+    process = subprocess.Popen(argv, env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    url = json.loads(process.stdout.readline())["data"]["url"]
+    exported = devbox(tmp_path, "export", "--spool", str(tmp_path / "elsewhere")).stdout
+    assert json.loads(exported) == {"resourceSpans": []}
+    run("with tracer.span('from elsewhere'): pass", tmp_path / "elsewhere")
+    body = devbox(tmp_path, "export", "--spool", str(tmp_path / "elsewhere")).stdout.encode()
+    request = urllib.request.Request(f"{url}v1/traces", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
+    names: set[str] = set()
+    end = time.monotonic() + 30
+    while "from elsewhere" not in names and time.monotonic() < end:
+        with urllib.request.urlopen(f"{url}api/functions") as answer:
+            names = {row["name"] for row in json.load(answer)}
+    assert {"__main__.slow", "from elsewhere"} <= names
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from devbox.errors import DevboxError
 from devbox.ports.traces import SpoolSource
 from devbox.traces.ingest import collect
+from devbox.traces.model import Span
 from devbox.traces.page.documents import summary
 from devbox.traces.store import Store
 from devbox.web.live import Channel
@@ -38,8 +39,13 @@ class Collector(threading.Thread):
         self._retention = retention
         self._ended = threading.Event()
         self._trouble = ""
-        self.added = threading.Event()
-        """Set by others that add spans to the store: they shall be told, too."""
+        self._lock = threading.Lock()
+        self._heard: set[str] = set()
+
+    def hear(self, spans: Sequence[Span]) -> None:
+        """Spans that somebody else put into the store: the pages shall be told of them, too."""
+        with self._lock:
+            self._heard.update(span.trace_id for span in spans)
 
     def stop(self) -> None:
         """End the thread, and wait for what it has begun."""
@@ -65,17 +71,18 @@ class Collector(threading.Thread):
         while not self._ended.is_set():
             found = collect(source, store)
             self._say("")
-            if found.traces or self.added.is_set():
-                self.added.clear()
+            with self._lock:
+                grown, self._heard = found.traces | self._heard, set()
+            if grown:
                 store.settle()
-                self._tell(store, found.traces)
+                self._tell(store, grown)
             if time.monotonic() - aged > AGES_EVERY:
                 aged = time.monotonic()
                 store.forget(int((time.time() - self._retention) * 1e9))
             self._ended.wait(PAUSE)
 
     def _tell(self, store: Store, traces: set[str]) -> None:
-        grown = store.summaries(list(traces)[:MOST_TOLD]) if traces else store.traces(20)
+        grown = store.summaries(list(traces)[:MOST_TOLD])
         rows: list[dict[str, Any]] = [summary(one) for one in sorted(grown, key=lambda one: one.start)]
         self._channel.publish({"traces": rows})
 
