@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -11,7 +11,11 @@ from devbox.cli import completing, options
 from devbox.cli.console import Console, human_time
 from devbox.cli.options import Options
 from devbox.cli.project import forward_state, opened
-from devbox.errors import UsageError
+from devbox.errors import DevboxError, UsageError
+
+if TYPE_CHECKING:
+    from devbox.workload.load.drive import Drive
+    from devbox.workload.load.scenario import Scenario
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The shop: traced microservices to try.")
 faults_app = typer.Typer(
@@ -40,6 +44,7 @@ def up(
     ctx: typer.Context,
     local: bool = _LOCAL,
     port: int = typer.Option(8080, "--port", help="The gateway's port (with --local)."),
+    traces: int = typer.Option(4318, "--traces", help="The trace page's port (with --local); 0 for none."),
 ) -> None:
     """Start the shop: with --local on this machine, else in containers on the host (from a checkout)."""
     run = options.of(ctx)
@@ -48,7 +53,7 @@ def up(
         return
     from devbox.workload import local as shops
 
-    shop = shops.up(_state(), port, run.console.say)
+    shop = shops.up(_state(), port, traces, run.console.say)
     for moved in shop.moved:
         run.console.warn(moved)
     if not shop.nginx:
@@ -56,7 +61,7 @@ def up(
     ready = f"ready in {human_time(shop.seconds)}" if shop.fresh else "runs already"
     lines = [
         f"the shop is {ready}: {shop.gateway}" if shop.fresh else f"the shop {ready}: {shop.gateway}",
-        *(f"  {name:<9} http://{place.host}:{place.http}" for name, place in shop.places.items()),
+        *([f"its traces: {shop.traces}"] if shop.traces else []),
         "next:",
         "  devbox workload load      (orders, and how long they take)",
         "  devbox trace slow --local (where the time went)",
@@ -107,17 +112,47 @@ def load(
     ramp: float = typer.Option(0.0, "--ramp", min=0.0, help="Seconds until the full rate is reached."),
     seed: int = typer.Option(1, "--seed", help="The same seed asks the same at the same moments."),
     url: str = _URL,
+    report: Path = typer.Option(None, "--report", metavar="FILE", help="Write a page (HTML) about it."),
 ) -> None:
     """Load the shop: open loop, latencies counted from when each request was due."""
     from devbox.workload.load.drive import Drive
     from devbox.workload.load.scenario import Scenario
 
     run = options.of(ctx)
-    drive = Drive(_gateway(url), Scenario(rate, seconds, ramp, seed))
+    scenario = Scenario(rate, seconds, ramp, seed)
+    if report is not None:
+        _write(report, "")  # rather now than after the run
+    drive = Drive(_gateway(url), scenario)
     run.console.say(f"{drive.planned} requests in {seconds:g} s, seed {seed}")
     drive.run(lambda elapsed: run.console.say(_live(drive, elapsed)))
     data = drive.figures.as_data(drive.planned, drive.seconds)
+    if report is not None:
+        _write_report(report, drive, scenario)
+        data["report"] = str(report)
     run.console.result(_load_text(run.console, data), data)
+
+
+def _write_report(file: Path, drive: Drive, scenario: Scenario) -> None:
+    import time
+
+    from devbox.workload.client import Shop
+    from devbox.workload.load.report import Run, page
+
+    told = Run(
+        drive.url, scenario, drive.seconds, drive.figures, drive.planned,
+        traces=str(Shop(drive.url).state().get("traces", "")), when=time.strftime("%Y-%m-%d %H:%M"),
+    )  # fmt: skip
+    _write(file, page(told))
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DevboxError(
+            "the report cannot be written", where=str(file), why=str(error.strerror),
+            next_steps=["devbox workload load --report load.html"],
+        ) from None  # fmt: skip
 
 
 def _live(drive: Any, elapsed: float) -> str:
@@ -138,6 +173,8 @@ def _load_text(console: Console, data: dict[str, Any]) -> str:
     ]
     if data["late_sends"]:
         lines.append(f"{data['late_sends']} requests were sent more than 50 ms late: all senders were busy")
+    if "report" in data:
+        lines.append(f"report: {data['report']}")
     if data["slowest_trace"]:
         lines.append(f"slowest: devbox trace show {data['slowest_trace']}")
     return "\n".join(lines)

@@ -144,7 +144,7 @@ def serve(name: str, settings: Settings, reloading: bool = False) -> None:
     around = Surroundings.of(settings)
     desk = Desk(name, _BUILDERS[name](around, stop), around.faults)
     place = settings.places[name]
-    control = Control(around.board, rest.application(desk), around.ways.names())
+    control = Control(around.board, rest.application(desk), around.ways.names(), settings.traces)
     http = ThreadServer((settings.listen, place.http), control)
     servers = around.ways.servers(desk)
     for serving in (http.serve_forever, *(server.serve for server in servers)):

@@ -12,6 +12,8 @@ from devbox.workload.roads.rest import Application, body_of, reply
 from devbox.workload.switchable import KINDS, kind
 from devbox.workload.switches import Board, Fault, Switches
 
+Roads = tuple[str, ...]
+
 
 class Control:
     """A WSGI application around a service's own: answers `/control/…`, hands everything else on.
@@ -21,9 +23,10 @@ class Control:
     POST /control/roads {edge, road}          another road for an edge
     """
 
-    def __init__(self, board: Board, application: Application, roads: tuple[str, ...]) -> None:
+    def __init__(self, board: Board, application: Application, roads: Roads, traces: str = "") -> None:
         self._board = board
         self._roads = roads
+        self._traces = traces
         self._application = application
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -52,11 +55,11 @@ class Control:
         return self._state(self._board.change(how))
 
     def _state(self, switches: Switches) -> Payload:
-        return switches.as_data() | {"kinds": [asdict(one) for one in KINDS], "ways": list(self._roads)}
+        there = {"kinds": [asdict(one) for one in KINDS], "ways": list(self._roads)}
+        return switches.as_data() | there | {"traces": self._traces}
 
 
 Change = Callable[[Switches], Switches]
-Roads = tuple[str, ...]
 
 
 def _fault_on(wanted: Payload, roads: Roads) -> Change:

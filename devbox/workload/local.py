@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from devbox.errors import DevboxError
 from devbox.workload import supervisor
@@ -26,7 +27,6 @@ from devbox.workload.settings import (
     RPC_PORT,
     Place,
     Settings,
-    nginx_program,
 )
 
 LOOPBACK = "127.0.0.1"
@@ -45,11 +45,13 @@ class Shop:
     nginx: bool = True
     moved: tuple[str, ...] = ()
     fresh: bool = True
+    traces: str = ""
 
     def as_data(self) -> dict[str, Any]:
         """The shop as JSON."""
         return {
             "url": self.gateway,
+            "traces": self.traces,
             "services": {name: f"http://{place.host}:{place.http}" for name, place in self.places.items()},
             "state": str(self.state),
             "spool": str(spool(self.state)),
@@ -64,15 +66,20 @@ def spool(state: Path) -> Path:
     return state / "spool"
 
 
-def up(state: Path, port: int = GATEWAY_PORT, note: Callable[[str], None] = lambda text: None) -> Shop:
-    """Start the shop and wait until every service answers; a shop that runs already is left alone."""
+def up(
+    state: Path, port: int = GATEWAY_PORT, traces: int = 0, note: Callable[[str], None] = lambda text: None
+) -> Shop:
+    """Start the shop and wait until every service answers; a shop that runs already is left alone.
+
+    `traces` is the port of the trace page beside it, which needs all of devbox installed; 0 for none.
+    """
     began = time.monotonic()
     running = find(state)
     if running is not None:
         return running
     _sweep(state)
     (state / "switches.json").unlink(missing_ok=True)  # yesterday's faults would be today's riddle
-    settings, moved = _settle(state, port)
+    settings, moved = _settle(state, port, traces)
     note("starting user, order, payment, notify and the gateway")
     _spawn(settings)
     _save(settings)
@@ -110,36 +117,30 @@ def find(state: Path) -> Shop | None:
 
 def _shop(settings: Settings, seconds: float, moved: tuple[str, ...], fresh: bool = True) -> Shop:
     url = f"http://{LOOPBACK}:{settings.gateway}"
-    return Shop(settings.state, url, settings.places, seconds, bool(settings.nginx), moved, fresh)
+    shop = Shop(settings.state, url, settings.places, seconds, bool(settings.nginx), moved, fresh)
+    return replace(shop, traces=settings.traces)
 
 
-def _settle(state: Path, port: int) -> tuple[Settings, tuple[str, ...]]:
+def _settle(state: Path, port: int, traces: int) -> tuple[Settings, tuple[str, ...]]:
     """Choose ports: the wanted ones, and free ones where those are taken."""
     taken: set[int] = set()
-    moved: list[str] = []
 
-    def choose(what: str, wanted: int) -> int:
+    def choose(wanted: int) -> int:
         chosen = wanted if wanted not in taken and _is_free(wanted) else _free(taken)
-        if chosen != wanted:
-            moved.append(f"{what}: port {wanted} is taken, {chosen} is used")
         taken.add(chosen)
         return chosen
 
-    gateway = choose("gateway", port)
+    gateway = choose(port)
+    first = (HTTP_PORT, RPC_PORT, GRPC_PORT, DUBBO_PORT)
     places = {
-        name: Place(
-            LOOPBACK,
-            choose(name, HTTP_PORT + 1 + number),
-            choose(f"{name} (rpc)", RPC_PORT + 1 + number),
-            choose(f"{name} (grpc)", GRPC_PORT + 1 + number),
-            choose(f"{name} (dubbo)", DUBBO_PORT + 1 + number),
-        )
+        name: Place(LOOPBACK, *(choose(one + 1 + number) for one in first))
         for number, name in enumerate(SERVICES)
     }
-    nginx = os.environ.get("SHOP_NGINX", nginx_program())
     told = Settings.read({**os.environ, "SHOP_STATE": str(state), "SHOP_PLACES": ""})
-    settings = replace(told, places=places, listen=LOOPBACK, gateway=gateway, nginx=nginx)
-    return settings, tuple(moved)
+    page = f"http://{LOOPBACK}:{choose(traces)}" if traces else ""
+    settings = replace(told, places=places, listen=LOOPBACK, gateway=gateway, traces=page)
+    moved = f"port {port} is taken, {gateway} is used"  # nobody types the other ones
+    return settings, () if gateway == port else (moved,)
 
 
 def _is_free(port: int) -> bool:
@@ -180,6 +181,8 @@ def _until_ready(settings: Settings) -> None:
     end = time.monotonic() + _READY_SECONDS
     # Through the gateway last: when it answers for the services, everything does.
     places = [(place.host, place.http, "/health") for place in settings.places.values()]
+    if settings.traces:
+        places.append((LOOPBACK, urlsplit(settings.traces).port or 0, "/"))
     for host, port, path in [*places, (LOOPBACK, settings.gateway, "/control")]:
         while not _answers(host, port, path):
             if time.monotonic() > end:

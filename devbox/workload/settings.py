@@ -4,6 +4,7 @@ SHOP_STATE    folder of the databases, the queue and the switches (shared by all
 SHOP_LISTEN   the address to listen on; all interfaces when absent, as in a container
 SHOP_PLACES   `service=host:http:rpc:grpc:dubbo` with the ports of each road, separated by spaces (ports left
               out are the usual ones); when absent each service is found by its name, as on a Docker network
+SHOP_TRACES   where the trace page is, for links to it; the shop's supervisor serves it there (see `local`)
 SHOP_GATEWAY  port of the gateway
 SHOP_NGINX    the nginx to run; found by itself when absent, and when empty the small gateway is used
 SHOP_QUEUE    URL of the road `queue`: `file:` (in SHOP_STATE) or a broker's, as below
@@ -52,6 +53,7 @@ class Settings:
     queue: str = "file:"
     brokers: tuple[str, ...] = ()
     database: str = ""
+    traces: str = ""
 
     @staticmethod
     def read(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -65,6 +67,7 @@ class Settings:
             queue=environment.get("SHOP_QUEUE", "file:"),
             brokers=tuple(environment.get("SHOP_BROKERS", "").split()),
             database=environment.get("SHOP_DATABASE", ""),
+            traces=environment.get("SHOP_TRACES", ""),
         )
 
     def environment(self) -> dict[str, str]:
@@ -78,6 +81,7 @@ class Settings:
             "SHOP_QUEUE": self.queue,
             "SHOP_BROKERS": " ".join(self.brokers),
             "SHOP_DATABASE": self.database,
+            "SHOP_TRACES": self.traces,
         }
 
 

@@ -19,11 +19,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
+from urllib.parse import urlsplit
 
 from devbox.workload.contract import SERVICES
 from devbox.workload.settings import Settings
-
-CHILDREN = (*SERVICES, "gateway")
 
 _SHORTEST_LIFE = 1.0
 """Seconds after which a child counts as having worked: before, it is started again ever more slowly."""
@@ -54,7 +53,7 @@ def supervise(settings: Settings) -> None:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.append(1))
-    children = [_start(name, settings) for name in CHILDREN]
+    children = [_start(name, settings) for name in _names(settings)]
     _note(settings.state, children)
     while not stopping:
         time.sleep(0.05)
@@ -83,11 +82,23 @@ def _start(name: str, settings: Settings) -> _Child:
     logs.mkdir(exist_ok=True)
     with (logs / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "devbox.workload", name, *(["--reload"] if name in SERVICES else [])],
+            _command(name, settings),
             stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
             env=os.environ | settings.environment(),
         )  # fmt: skip
     return _Child(name, process, time.monotonic())
+
+
+def _names(settings: Settings) -> list[str]:
+    return [*SERVICES, "gateway", *(["traces"] if settings.traces else [])]
+
+
+def _command(name: str, settings: Settings) -> list[str]:
+    if name == "traces":
+        port = str(urlsplit(settings.traces).port)
+        page = ["trace", "ui", "--spool", str(settings.state / "spool"), "--port", port]
+        return [sys.executable, "-m", "devbox", *page]
+    return [sys.executable, "-m", "devbox.workload", name, *(["--reload"] if name in SERVICES else [])]
 
 
 def _look_after(child: _Child, settings: Settings) -> bool:

@@ -31,6 +31,7 @@ class Drive:
 
     def __init__(self, url: str, scenario: Scenario) -> None:
         where = urlsplit(url)
+        self.url = url
         self._place = (where.hostname or "", where.port or 80)
         self.planned = sum(1 for _ in requests(scenario))
         self._requests = requests(scenario)
@@ -60,8 +61,9 @@ class Drive:
         return time.monotonic() - self._began
 
     def _probe(self) -> None:
+        probe = self._connect()
         try:
-            self._connect().connect()
+            probe.connect()
         except OSError as error:
             raise DevboxError(
                 "the shop does not answer",
@@ -69,6 +71,8 @@ class Drive:
                 why=str(error),
                 next_steps=["devbox workload up --local", "devbox workload up"],
             ) from None
+        finally:
+            probe.close()
 
     def _connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(*self._place, timeout=_TIMEOUT)
@@ -93,6 +97,7 @@ class Drive:
                 connection = self._connect()
             with self._lock:
                 self.figures.answers.append(answer)
+        connection.close()
 
     def _send(self, connection: http.client.HTTPConnection, request: Request) -> Answer:
         sent = self.elapsed()

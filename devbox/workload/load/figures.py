@@ -39,7 +39,7 @@ class Figures:
     def latencies(self, since: float = 0.0) -> dict[str, float]:
         """Seconds of good answers by quantile, for requests due `since` or later; empty without any."""
         good = sorted(one.latency for one in self.answers if one.outcome == "ok" and one.due >= since)
-        return {name: _quantile(good, share) for name, share in QUANTILES.items()} if good else {}
+        return {name: quantile(good, share) for name, share in QUANTILES.items()} if good else {}
 
     def outcomes(self, since: float = 0.0) -> Counter[str]:
         """How many answers of each outcome."""
@@ -62,6 +62,6 @@ class Figures:
         }
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
+def quantile(ordered: Sequence[float], share: float) -> float:
     """The nearest-rank quantile: a latency that was really measured."""
     return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
