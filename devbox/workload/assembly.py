@@ -88,7 +88,11 @@ def _notify(around: Surroundings, stop: Event) -> Functions:
     service = watched(
         notifications.Notifications(around.store("notify", notifications.SCHEMA)), around.faults
     )
-    return {"notifications.order_paid": service.order_paid, "notifications.get": service.get}
+    return {
+        "notifications.order_paid": service.order_paid,
+        "notifications.list": service.latest,
+        "notifications.get": service.get,
+    }
 
 
 def _order(around: Surroundings, stop: Event) -> Functions:

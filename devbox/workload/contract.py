@@ -48,6 +48,7 @@ OPERATIONS = (
     Operation("payments.charge", "payment", "POST", "/payments", keyed=True),
     Operation("payments.get", "payment", "GET", "/payments/{order}"),
     Operation("notifications.order_paid", "notify", "POST", "/notifications", keyed=True, event=True),
+    Operation("notifications.list", "notify", "GET", "/notifications"),
     Operation("notifications.get", "notify", "GET", "/notifications/{order}"),
 )
 

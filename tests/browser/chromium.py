@@ -107,7 +107,7 @@ class Page:
 
     def click(self, selector: str) -> None:
         """Click the first element that fits, once it is there."""
-        self.until(f"document.querySelector({json.dumps(selector)})")
+        self.until(f"!!document.querySelector({json.dumps(selector)})")
         self.run(f"document.querySelector({json.dumps(selector)}).click()")
 
     def screenshot(self, path: Path) -> None:

@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS letters (
     sent DOUBLE PRECISION NOT NULL
 );
 CREATE INDEX IF NOT EXISTS letters_by_order ON letters ("order");
+CREATE INDEX IF NOT EXISTS letters_by_time ON letters (sent);
 """
 
 
@@ -33,6 +34,11 @@ class Notifications:
         if row is None:
             raise NotFound(f"nothing was sent about order {order} yet")
         return dict(row)
+
+    def latest(self) -> list[dict[str, object]]:
+        """The last 50 letters."""
+        sql = 'SELECT "order", "user", text, sent FROM letters ORDER BY sent DESC LIMIT 50'
+        return [dict(row) for row in self._store.rows(sql)]
 
     def _compose(self, order: str, amount: int) -> str:
         return f"Your order {order} is paid: {amount / 100:.2f}. Thank you."
