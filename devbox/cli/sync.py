@@ -43,7 +43,7 @@ def sync(
     confirm_deletes: bool = typer.Option(
         False, "--confirm-deletes", help="Do the mass of deletes that waits."
     ),
-    pull: str = typer.Option("", metavar="PATH", help="Bring this file of the host home."),
+    pull: str = typer.Option("", metavar="PATH", help="Bring this file or folder of the host home."),
 ) -> None:
     """Bring the local tree to the host; --watch follows every save."""
     run = options.of(ctx)
@@ -61,7 +61,7 @@ def sync(
     elif dry_run:
         _dry_run(run, config)
     elif verify:
-        leave(run.console, _each(run, config, lambda session: session.verify()), "verified")
+        leave(run.console, _act(run, config, "verify"), "verified")
     elif take or pull or confirm_deletes:
         leave(run.console, _act(run, config, _question(take, path, pull)), "synced")
     else:
@@ -149,6 +149,7 @@ def _action(session: Session, word: str, rest: str) -> Callable[[], object] | No
         "take-remote": lambda: session.take_remote(path),
         "pull": lambda: session.pull(path),
         "confirm": session.confirm_deletes,
+        "verify": session.verify,
     }.get(word)
 
 
@@ -177,7 +178,7 @@ def _act(run: Options, config: Config, question: str) -> list[dict[str, Any]]:
     def act(session: Session) -> Report:
         action = _action(session, word, rest)
         done = action() if action else None
-        return done if word in ("take-local", "confirm") else session.run_once()  # type: ignore[return-value]
+        return done if word in ("take-local", "confirm", "verify") else session.run_once()  # type: ignore[return-value]
 
     return _each(run, config, act)
 

@@ -15,6 +15,7 @@ from devbox.sync.index import Index
 from devbox.sync.link import Connect, Link
 from devbox.sync.model import Plan, Report, printable
 from devbox.sync.place import Place
+from devbox.sync.pull import Pull
 from devbox.sync.rounds import Rounds
 from devbox.sync.state import Flush, Requests, State
 from devbox.sync.watching import BACKOFF, PATIENCE, Watching
@@ -98,9 +99,7 @@ class Session:
     def take_remote(self, path: bytes) -> int:
         """Resolve conflicts at `path` and below it in favour of the host: its files come home. How many."""
         taken = self._conflicts_at(path) or [path]
-        for one in taken:
-            self.pull(one, force=True)
-        return len(taken)
+        return sum(len(self.pull(one, force=True)) for one in taken)
 
     def confirm_deletes(self) -> Report:
         """Do the deletes that waited for a yes, and everything else."""
@@ -110,11 +109,12 @@ class Session:
         finally:
             self.rounds.brake.confirmed = False
 
-    def pull(self, path: bytes, force: bool = False) -> int:
-        """Bring one file of the host home; `force`: even over a local file that the host never had."""
-        from devbox.sync.pull import pull
-
-        return pull(self.link.open(), self._index, self.place, path, force)
+    def pull(self, path: bytes, force: bool = False) -> list[bytes]:
+        """Bring a file of the host home, or a folder's; `force`: even over local files it never had."""
+        came = Pull(self.link.open(), self._index, self.place, self.rounds.ignore, force).run(path)
+        for one in came:
+            self._emit(Event("sync.pulled", f"pulled {printable(one)}", {"path": printable(one)}))
+        return came
 
     def watch(self, watch: Watch, stop: threading.Event) -> None:
         """Follow every save until `stop` is set and the watcher is woken."""
@@ -146,6 +146,7 @@ class Session:
         """For the status line and `--status`; from any thread."""
         state = self.state
         return {
+            "mapping": self.place.remote,
             "state": state.word,
             "queued": state.queued,
             "last": state.last,
@@ -154,6 +155,7 @@ class Session:
             "saves": state.saves,
             "parked": len(self.rounds.brake.parked),
             "conflicts": {printable(path): why for path, why in self._index.conflicts().items()},
+            "skipped": self.skipped(),
         }
 
     def close(self) -> None:

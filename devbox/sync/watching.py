@@ -81,9 +81,9 @@ class Watching:
 
     def _answer(self, request: Flush) -> None:
         try:
-            if request.action:
-                request.action()
-            request.report = self.session.status()
+            done = request.action() if request.action else None
+            report = done.as_data() if isinstance(done, Report) else {}
+            request.report = {**self.session.status(), **report}
         except DevboxError as error:
             request.report = {**self.session.status(), "error": error.as_data()}
         finally:

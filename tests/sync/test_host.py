@@ -182,6 +182,96 @@ def test_a_second_machine_is_refused_while_the_first_one_works(user: User, tmp_p
     assert (done["put"], done["conflicts"]) == (0, {})
 
 
+def test_pull_brings_home_what_was_made_there(user: User, tmp_path: Path) -> None:
+    fill(user.project)
+    user.devbox("sync")
+    made = f"mkdir -p {_REMOTE}/p/migrations && cd {_REMOTE}/p && echo one > migrations/0001.py"
+    user.host.sh(
+        f"{made} && echo two > migrations/0002.py && echo junk > migrations/x.pyc && echo l > uv.lock"
+    )
+    out, err = user.devbox("sync", "--pull", "migrations")
+    assert "pulled migrations/0001.py" in err, out
+    assert sorted(one.name for one in (user.project / "migrations").iterdir()) == ["0001.py", "0002.py"]
+    user.devbox("sync", "--pull", "uv.lock")
+    assert (user.project / "uv.lock").read_text() == "l\n"
+    (user.project / "uv.lock").write_text("newer here")
+    user.host.sh(f"echo newer there > {_REMOTE}/p/uv.lock")
+    _out, err = user.devbox("sync", "--pull", "uv.lock", code=1)
+    assert "has changes that the host does not have" in err
+    assert (user.project / "uv.lock").read_text() == "newer here"
+    user.devbox("sync", "--pull", "nothing", code=1)
+    user.devbox("sync", "--take", "local", "uv.lock")
+    assert user.host.sh(f"cat {_REMOTE}/p/uv.lock") == "newer here"
+
+
+def test_verify_finds_what_a_stat_does_not_show(user: User) -> None:
+    fill(user.project)
+    user.devbox("sync")
+    file = f"{_REMOTE}/p/app.py"
+    user.host.sh(
+        f"touch -r {file} /tmp/when && printf 'print(\"HELLO\")\n' > {file} && touch -r /tmp/when {file}"
+    )
+    user.host.sh(f"rm {_REMOTE}/p/pkg/a.py")
+    out, _err = user.devbox("sync", "--verify", code=4)
+    assert "app.py: differs on the host" in out
+    assert "pkg/a.py: missing on the host" in out
+    assert user.host.sh(f"cat {file}").startswith('print("HELLO")'), "nothing was changed"
+
+
+def test_a_mass_of_deletes_waits_for_a_yes(user: User, tmp_path: Path) -> None:
+    fill(user.project)
+    for number in range(40):
+        (user.project / f"many{number}").write_text("x")
+    user.devbox("sync")
+    for number in range(40):
+        (user.project / f"many{number}").unlink()
+    out, _err = user.devbox("sync", code=4)
+    assert "40 deletes wait for a yes; next: devbox sync --confirm-deletes" in out
+    assert len(user.host.sh(f"ls {_REMOTE}/p | grep many").split()) == 40
+    user.devbox("sync", "--confirm-deletes")
+    assert user.there(tmp_path / "there") == wanted(user.project)
+
+
+def test_one_path_that_cannot_be_written_stops_no_other(user: User, tmp_path: Path) -> None:
+    """Permission, per path: said, exit code 4, tried again at the next run."""
+    fill(user.project)
+    user.devbox("sync")
+    user.host.sh(f"chown root {_REMOTE}/p/pkg && chmod 755 {_REMOTE}/p/pkg")
+    for name in ("app.py", "pkg/a.py"):
+        (user.project / name).write_text("changed")
+    out, _err = user.devbox("sync", code=4)
+    assert "problem: pkg/a.py: " in out
+    assert "ermission denied" in out
+    assert user.host.sh(f"cat {_REMOTE}/p/app.py") == "changed"
+    user.host.sh(f"chown dev {_REMOTE}/p/pkg")
+    user.devbox("sync")
+    assert user.there(tmp_path / "there") == wanted(user.project)
+
+
+def test_a_full_disk_tears_nothing(user: User, tmp_path: Path) -> None:
+    fill(user.project)
+    user.host.sh(f"mkdir -p {_REMOTE} && mount -t tmpfs -o size=2m,uid=$(id -u dev) none {_REMOTE}")
+    try:
+        (user.project / "blob").write_bytes(os.urandom(1000))
+        user.devbox("sync")
+        before = user.host.sh(f"md5sum < {_REMOTE}/p/blob")
+        (user.project / "blob").write_bytes(os.urandom(5_000_000))
+        (user.project / "small").write_text("others go on")
+        out, _err = user.devbox("sync", code=4)
+        assert "problem: blob: " in out
+        assert user.host.sh(f"md5sum < {_REMOTE}/p/blob") == before
+        assert user.host.sh(f"cat {_REMOTE}/p/small") == "others go on"
+        (user.project / "blob").write_bytes(os.urandom(1000))
+        user.devbox("sync")
+        assert user.leftovers() == "root"
+        user.host.sh(f"mount -o remount,ro {_REMOTE}")
+        (user.project / "small").write_text("read-only now")
+        out, err = user.devbox("sync", code=1)
+        assert "ead-only" in err, (out, err)
+    finally:
+        user.host.sh(f"umount {_REMOTE}")
+
+
 @dataclass
 class Watch:
     """`devbox --json sync --watch`; its events are read on a thread of their own."""
