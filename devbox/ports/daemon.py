@@ -43,11 +43,15 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What answered: the engine's version ("20.10.24"), the API spoken, its platform ("linux/amd64")."""
+    """What answered: the engine's version ("20.10.24"), the API spoken, its platform ("linux/amd64").
+
+    `selinux`: it labels containers, so that they see only folders that are labelled for them.
+    """
 
     version: str
     api: str
     platform: str
+    selinux: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,8 @@ class Mount:
     source: str
     volume: bool = False
     read_only: bool = False
-    propagation: str = ""
+    relabel: bool = False
+    """Labelled for containers first (SELinux, `:z`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from devbox.config.model import Config, Service
 from devbox.errors import ConfigError
-from devbox.ports.daemon import Container, ContainerSpec, Probe, Published
+from devbox.ports.daemon import Container, ContainerSpec, Mount, Probe, Published
 from devbox.services import model, rules
 from devbox.services.model import Account, Extra, PortWish, Wanted
 
@@ -36,6 +36,7 @@ class Surroundings:
     extra: Extra = field(default_factory=Extra)
     image_variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What each image sets itself."""
+    selinux: bool = False
 
 
 def chosen(config: Config, names: Sequence[str], profiles: Sequence[str]) -> list[Service]:
@@ -80,7 +81,7 @@ def wanted(config: Config, service: Service, around: Surroundings) -> Wanted:
         tty=service.tty,
         stdin=service.stdin,
         environment=_environment(config, service, around),
-        mounts=rules.mounts(config, service, around.account, around.extra),
+        mounts=_mounts(config, service, around),
         ports=tuple(Published(PortWish.parse(text).container) for text in service.ports),
         user=service.user or _user(service, around.account),
         working_dir=service.working_dir or _working_dir(config, service),
@@ -180,6 +181,11 @@ def _environment(config: Config, service: Service, around: Surroundings) -> dict
         path = own.get("PYTHONPATH", image.get("PYTHONPATH", ""))
         own["PYTHONPATH"] = f"{extra.python_path}:{path}" if path else extra.python_path
     return {**added, **own}
+
+
+def _mounts(config: Config, service: Service, around: Surroundings) -> tuple[Mount, ...]:
+    found = rules.mounts(config, service, around.account, around.extra)
+    return rules.relabelled(config, found, around.account) if around.selinux else found
 
 
 def _working_dir(config: Config, service: Service) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from devbox.config.model import Config, Service
@@ -76,3 +77,14 @@ def memory(config: Config, service: Service) -> int:
         where = f"{config.file}: services.{service.name}"
         raise ConfigError(f"memory wants a size such as 512m, found {service.memory!r}", where=where)
     return int(found[1]) * _UNITS[found[2]]
+
+
+def relabelled(config: Config, mounts: tuple[Mount, ...], account: Account) -> tuple[Mount, ...]:
+    """With SELinux: the synced folders are labelled for containers. Nothing else of the host ever is, for a
+    label on /etc or a home folder locks its owner out."""
+    roots = [PurePosixPath(account.absolute(mapping.remote)) for mapping in config.sync]
+
+    def synced(mount: Mount) -> bool:
+        return not mount.volume and any(PurePosixPath(mount.source).is_relative_to(root) for root in roots)
+
+    return tuple(replace(mount, relabel=synced(mount)) for mount in mounts)

@@ -44,7 +44,7 @@ def surroundings(
         lines = (found.config.get("Env") if found else None) or ()
         variables[name] = dict(line.partition("=")[::2] for line in lines)
     files = {service.name: envfile.variables(config, service) for service in services}
-    return plan.Surroundings(who, images, files, extra, variables)
+    return plan.Surroundings(who, images, files, extra, variables, daemon.engine().selinux)
 
 
 def _image(config: Config, daemon: Daemon, name: str, owner: str) -> Image | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from devbox.adapters.docker import shapes
 from devbox.config.load import parse
 from devbox.config.model import Config
 from devbox.errors import ConfigError
@@ -99,6 +100,30 @@ def test_dangers_need_to_be_allowed() -> None:
     assert spec.privileged
     assert spec.network == "host"
     assert spec.mounts[-1].source == "/var/run/docker.sock"
+
+
+def test_only_the_synced_folder_is_labelled_for_containers() -> None:
+    volumes = (
+        ["data:/data", "./conf:/conf:ro", "/etc:/host-etc", "/var/run/docker.sock:/s", "~/devbox/shop.spool:/p"]
+    )
+    config = _config(f"  web: {{allow: [docker.sock, host-root], volumes: {volumes}}}")
+    spec = _wanted(config, "web", replace(_around(), selinux=True)).spec
+    assert [one.target for one in spec.mounts if one.relabel] == ["/app", "/conf"]
+    side = shapes.host_config(spec)
+    assert side["Binds"] == ["/home/dev/devbox/shop:/app:z", "/home/dev/devbox/shop/conf:/conf:z,ro"]
+    assert [one["Target"] for one in side["Mounts"]] == ["/data", "/host-etc", "/s", "/p"]
+    assert not any(one.relabel for one in _wanted(config, "web").spec.mounts)
+
+
+def test_limits_restarts_networks_as_the_daemon_takes_them() -> None:
+    config = _config("  web: {memory: 64m, cpus: 0.5, restart: 'on-failure:3'}")
+    side = shapes.host_config(_wanted(config, "web").spec)
+    assert (side["Memory"], side["NanoCpus"]) == (64 << 20, 500_000_000)
+    assert side["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 3}
+    both = replace(config.services[0], networks=("front", "back"))
+    spec = plan.wanted(config, both, _around()).spec
+    assert (spec.network, spec.also) == ("dev.shop_front", ("dev.shop_back",))
+    assert plan.networks([spec]) == ["dev.shop_back", "dev.shop_front"]
 
 
 def test_dependencies_come_first_and_circles_are_named() -> None:

@@ -43,7 +43,9 @@ class DockerDaemon:
 
     def engine(self) -> Engine:
         answer = self._http.call("GET", "/version")
-        return Engine(answer["Version"], self._http.api, f"{answer['Os']}/{answer['Arch']}")
+        options = self._http.call("GET", "/info").get("SecurityOptions") or ()
+        selinux = any(option.startswith("name=selinux") for option in options)
+        return Engine(answer["Version"], self._http.api, f"{answer['Os']}/{answer['Arch']}", selinux)
 
     def build(
         self, request: BuildRequest, context: BuildContext

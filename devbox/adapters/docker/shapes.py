@@ -39,7 +39,9 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
 def host_config(spec: ContainerSpec) -> dict[str, Any]:
     """The host's side of a container."""
     return {
-        "Mounts": [_mount(mount) for mount in spec.mounts],
+        "Mounts": [_mount(mount) for mount in spec.mounts if not mount.relabel],
+        # A Mount cannot ask for a label. The folder is known to be there, so no Bind makes it.
+        "Binds": [_bind(mount) for mount in spec.mounts if mount.relabel],
         "PortBindings": _bindings(spec.ports),
         "RestartPolicy": _restart(spec.restart),
         "NetworkMode": spec.network or "default",
@@ -69,6 +71,10 @@ def _mount(mount: Mount) -> dict[str, Any]:
     """A mount (not a `Bind`: those make a missing folder, as root)."""
     kind = "volume" if mount.volume else "bind"
     return {"Type": kind, "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
+
+
+def _bind(mount: Mount) -> str:
+    return f"{mount.source}:{mount.target}:z{',ro' if mount.read_only else ''}"
 
 
 def _healthcheck(probe: Probe) -> dict[str, Any]:
