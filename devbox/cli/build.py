@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 
 
+class Builder(str, Enum):
+    """Which of the daemon's builders."""
+
+    BUILDKIT = "buildkit"
+    CLASSIC = "classic"
+
+
 @app.command()
 def build(
     ctx: typer.Context,
@@ -25,6 +33,9 @@ def build(
     pull: bool = typer.Option(False, "--pull", help="Ask the registry for newer base images."),
     target: str = typer.Option("", metavar="STAGE", help="Build this stage."),
     build_arg: list[str] = typer.Option([], metavar="NAME=VALUE", help="A build argument."),
+    builder: Builder = typer.Option(
+        Builder.BUILDKIT, help="buildkit sends only what changed; classic is the engine's old one."
+    ),
     show_context: bool = typer.Option(False, "--show-context", help="List what would be sent, and stop."),
     new_dockerfile: bool = typer.Option(
         False, "--new-dockerfile", help="Write a Dockerfile.dev that fits this project, and stop."
@@ -32,7 +43,7 @@ def build(
 ) -> None:
     """Build the app image on the host from the local Dockerfile."""
     from devbox import wiring
-    from devbox.image.build import plan, with_overrides
+    from devbox.image.build import How, plan, with_overrides
 
     run = options.of(ctx)
     config = with_overrides(run.load(), target=target, args=_pairs(build_arg))
@@ -40,7 +51,7 @@ def build(
         _scaffold(run.console, config)
         return
     account = wiring.ssh_address(config)[0].user if config.host else ""
-    wanted = plan(config, account, no_cache=no_cache, pull=pull)
+    wanted = plan(config, account, How(no_cache, pull, builder is Builder.CLASSIC))
     if show_context:
         _show(run.console, wanted)
         return
@@ -58,7 +69,9 @@ def build_image(console: Console, daemon: Daemon, wanted: Plan) -> Result:
 
     whole = summary(wanted.context.entries())
     sizes = f"{whole.files} files, {human_size(whole.total)}"
-    console.say(f"building {wanted.request.tag} from {wanted.dockerfile.name} ({sizes} of context)")
+    builder = "the classic builder" if wanted.request.classic else "BuildKit"
+    name = wanted.dockerfile.name
+    console.say(f"building {wanted.request.tag} from {name} with {builder} ({sizes} of context)")
     if whole.heavy:
         console.warn(f"the build context is {human_size(whole.total)}; see devbox build --show-context")
     with watched(console) as emit:

@@ -37,8 +37,18 @@ class Result:
     cached: int
 
 
-def plan(config: Config, account: str, *, no_cache: bool = False, pull: bool = False) -> Plan:
+@dataclass(frozen=True, slots=True)
+class How:
+    """What only the command line says of a build."""
+
+    no_cache: bool = False
+    pull: bool = False
+    classic: bool = False
+
+
+def plan(config: Config, account: str, how: How | None = None) -> Plan:
     """Look at the project; a missing Dockerfile is a stated failure. `account` is the SSH user's name."""
+    how = how or How()
     root = Path(config.root)
     dockerfile = find_dockerfile(config)
     context, name = local_context((root / config.build.context).resolve(), dockerfile)
@@ -49,8 +59,9 @@ def plan(config: Config, account: str, *, no_cache: bool = False, pull: bool = F
         platform=config.build.platform,
         args=config.build.args,
         labels={**config.build.labels, **config.labels(account)},
-        no_cache=no_cache,
-        pull=pull,
+        no_cache=how.no_cache,
+        pull=how.pull,
+        classic=how.classic,
         cache_from=config.build.cache_from,
         secrets={key: _secret(root / file) for key, file in config.build.secrets.items()},
     )

@@ -67,6 +67,8 @@ class BuildRequest:
     pull: bool = False
     cache_from: tuple[str, ...] = ()
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    classic: bool = False
+    """By the engine's classic builder instead of BuildKit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,8 +210,9 @@ class Daemon(Protocol):
     def build(
         self, request: BuildRequest, context: BuildContext
     ) -> AbstractContextManager[Iterator[BuildEvent]]:
-        """Start a build with BuildKit; the events end with `Built`, or with a raised `BuildFailed`.
+        """Start a build, with BuildKit unless the request says otherwise.
 
+        The events end with `Built`, or with a raised `BuildFailed`.
         Leaving the context before the end cancels the build on the host.
         """
         ...

@@ -65,6 +65,28 @@ def test_only_what_changed_travels(on_both: Folder) -> None:
 
 
 @pytest.mark.host
+def test_the_classic_builder_on_request(on_both: Folder) -> None:
+    on_both.write("Dockerfile.dev", f"FROM {PYTHON_IMAGE}\nLABEL a=b\nRUN echo it says\nCOPY app.py /x.py\n")
+    first = on_both.run("build", "--builder", "classic", "--json")
+    assert first.code == 0, first.out
+    lines = [event["text"] for event in first.events]
+    assert "#3 [3/6] RUN echo it says" in lines
+    assert "#3 | it says" in lines
+    second = on_both.run("build", "--builder", "classic", "--json")
+    results = [done.events[-1]["data"] for done in (first, second)]
+    assert results[0]["image"] == results[1]["image"]
+    assert results[1]["cached"] >= 3
+    assert on_both.host.shell("docker", "run", "--rm", "imaged-dev", "cat", "/x.py") == "print('hello')\n"
+
+    on_both.write("Dockerfile.dev", f"FROM {PYTHON_IMAGE}\n\nRUN echo no luck; exit 7\n")
+    failed = on_both.run("build", "--builder", "classic")
+    assert failed.code == 1
+    assert "Dockerfile.dev:3: the build failed in [2/" in failed.err
+    assert "\n    no luck" in failed.err
+    assert "code: 7" in failed.err or "exit code 7" in failed.err
+
+
+@pytest.mark.host
 def test_a_changed_dockerfile_of_the_same_size_is_seen(project: Folder) -> None:
     for word in ("one", "two"):
         project.write("Dockerfile.dev", f"FROM {PYTHON_IMAGE}\nENV WORD={word}\n")

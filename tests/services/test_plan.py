@@ -103,9 +103,13 @@ def test_dangers_need_to_be_allowed() -> None:
 
 
 def test_only_the_synced_folder_is_labelled_for_containers() -> None:
-    volumes = (
-        ["data:/data", "./conf:/conf:ro", "/etc:/host-etc", "/var/run/docker.sock:/s", "~/devbox/shop.spool:/p"]
-    )
+    volumes = [
+        "data:/data",
+        "./conf:/conf:ro",
+        "/etc:/host-etc",
+        "/var/run/docker.sock:/s",
+        "~/devbox/shop.spool:/p",
+    ]
     config = _config(f"  web: {{allow: [docker.sock, host-root], volumes: {volumes}}}")
     spec = _wanted(config, "web", replace(_around(), selinux=True)).spec
     assert [one.target for one in spec.mounts if one.relabel] == ["/app", "/conf"]

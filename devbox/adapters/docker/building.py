@@ -37,7 +37,7 @@ def build(api: Http, request: BuildRequest, context: BuildContext) -> Iterator[I
         except DaemonRefused as refused:
             if request.secrets:
                 raise _no_secrets(refused) from refused
-            yield _run(api, wire, _send_tar(api, wire, request, context, credentials))
+            yield _run(api, wire, send_tar(api, wire, request, context, credentials))
             return
         yield _with_session(api, wire, request, session)
 
@@ -80,7 +80,7 @@ def _no_secrets(refused: DaemonRefused) -> DaemonError:
     )
 
 
-def _send_tar(
+def send_tar(
     api: Http, wire: Wire, request: BuildRequest, context: BuildContext, known: Mapping[str, Any]
 ) -> Iterator[BuildEvent]:
     """The whole context as the request's body: for what stands between us and a session."""
@@ -104,7 +104,7 @@ def _send_tar(
 def query(request: BuildRequest) -> dict[str, Any]:
     """The parameters of POST /build (Docker Engine API, ImageBuild)."""
     parameters: dict[str, Any] = {
-        "version": "2",
+        "version": "1" if request.classic else "2",
         "t": request.tag,
         "dockerfile": request.dockerfile,
         "buildargs": dict(request.args),
