@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from devbox.cli.asking import Terminal
 from devbox.cli.options import Options
@@ -29,7 +29,8 @@ class Session:
     host: Host
     room: Room
     store: Store
-    deadline: int = 0
+    wanted: Mapping[str, Any] = field(default_factory=dict)
+    """What this run wishes beyond the config, by the names of `Wish`."""
 
     def propose(self) -> Proposal:
         """Read the host and plan."""
@@ -39,7 +40,7 @@ class Session:
 
     def wish(self) -> Wish:
         """What the config wants of the host."""
-        from devbox.host.model import DEADLINE, Wish
+        from devbox.host.model import Wish
         from devbox.host.prepare import owner
         from devbox.ports.tree import staging_of
 
@@ -49,13 +50,13 @@ class Session:
         typed = self.config.host.rpartition("@")[2]
         names = [address.hostname, *([typed] if _is_name(typed) else [])]
         return Wish(
-            deadline=self.deadline or DEADLINE,
             endpoint=self.config.docker.endpoint,
             port=self.config.docker.port,
             names=tuple(dict.fromkeys(names)),
             roots=tuple(dict.fromkeys(roots)),
             owner=owner(),
             host=self.config.host,
+            **self.wanted,
         )
 
     def remember(self, findings: list[tuple[str, Finding]]) -> None:

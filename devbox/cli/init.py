@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 
 _HOST = "[USER@]HOST or an alias of ~/.ssh/config; that of devbox.yaml when left out."
+_OPEN = "Let this machine (or --from) through the host's own firewall to the port; nobody else."
+_FROM = "With --open-firewall: this address or network instead of this machine's; may be repeated."
 _DEADLINE = "Seconds after which the host takes the change back by itself, when it was not proved by then."
 _SCRIPT = "Change nothing; write a script for somebody who is root on the host to run there by hand."
 _ACCEPT = "The host key's fingerprint, known from elsewhere: accepted without asking."
@@ -33,6 +35,8 @@ def init(
     yes: bool = typer.Option(False, "--yes", "-y", help="Apply the plan without asking."),
     only_plan: bool = typer.Option(False, "--plan", help="Show the plan, change nothing."),
     install: bool = typer.Option(False, "--install", help="Install Docker on the host where it is missing."),
+    open_firewall: bool = typer.Option(False, "--open-firewall", help=_OPEN),
+    sources: list[str] = typer.Option([], "--from", metavar="ADDRESS", help=_FROM),
     deadline: int = typer.Option(DEADLINE, "--deadline", metavar="SECONDS", min=15, max=3600, help=_DEADLINE),
     script: Path = typer.Option(None, "--script", metavar="FILE", help=_SCRIPT),
     accept: str = typer.Option("", "--accept-host-key", metavar="SHA256:…", help=_ACCEPT),
@@ -41,7 +45,8 @@ def init(
     run = options.of(ctx)
     config = _config(run, host)
     with open_session(run, config, accept) as opened:
-        session = replace(opened, deadline=deadline)
+        wanted = {"deadline": deadline, "open_firewall": open_firewall or bool(sources)}
+        session = replace(opened, wanted={**wanted, "sources": _networks(sources)})
         if only_plan:
             _show(run, session)
             return
@@ -51,6 +56,17 @@ def init(
             else:
                 _prepare(run, session, yes, install)
     _write_config(run, config)
+
+
+def _networks(texts: list[str]) -> tuple[str, ...]:
+    from ipaddress import ip_network
+
+    for text in texts:
+        try:
+            ip_network(text, strict=False)
+        except ValueError as error:
+            raise UsageError("--from is an address or a network", where=text, why=str(error)) from error
+    return tuple(texts)
 
 
 def _config(run: Options, host: str) -> Config:

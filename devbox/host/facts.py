@@ -61,7 +61,9 @@ def parse(lines: Iterable[str]) -> Facts:
         engine=_engine(said),
         containers=_containers(said),
         listeners=tuple(found for text in said.all("listen") if (found := _listener(text))),
-        firewalls=tuple(dict.fromkeys(said.all("firewall"))),
+        firewalls=_firewalls(said),
+        nft_chains=_nft_chains(said),
+        client=said.one("client"),
         disk_free=said.number("disk_free_kb", -1) * 1024,
         roots=tuple(
             Root(path, state) for state, _, path in (text.partition(" ") for text in said.all("root"))
@@ -149,6 +151,18 @@ def _containers(said: _Said) -> dict[str, str]:
         identity, _, name = text.partition(" ")
         found[identity] = name
     return found
+
+
+def _nft_chains(said: _Said) -> tuple[tuple[str, str, str], ...]:
+    words = (tuple(text.split()) for text in said.all("nft_chain"))
+    return tuple(dict.fromkeys((one[0], one[1], one[2]) for one in words if len(one) == 3))
+
+
+def _firewalls(said: _Said) -> tuple[str, ...]:
+    """What stands before the port: tables that iptables keeps are told of as iptables."""
+    own = {"ip filter INPUT": "iptables", "ip6 filter INPUT": "ip6tables"}
+    chains = [own.get(" ".join(chain), "nftables") for chain in _nft_chains(said)]
+    return tuple(dict.fromkeys([*said.all("firewall"), *chains]))
 
 
 def _listener(text: str) -> Listener | None:

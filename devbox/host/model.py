@@ -130,6 +130,10 @@ class Facts:
     """Running containers: id to name ("" where only the id could be seen)."""
     listeners: tuple[Listener, ...] = ()
     firewalls: tuple[str, ...] = ()
+    nft_chains: tuple[tuple[str, str, str], ...] = ()
+    """Input chains of nftables that drop what they do not know: family, table, name."""
+    client: str = ""
+    """This machine's address as the host sees it, through SSH."""
     disk_free: int = -1
     """Bytes for images, -1 when unknown."""
     roots: tuple[Root, ...] = ()
@@ -162,6 +166,9 @@ class Wish:
     owner: str = ""
     host: str = ""
     """The host as the user types it, for the commands that messages suggest."""
+    open_firewall: bool = False
+    sources: tuple[str, ...] = ()
+    """Addresses and networks to be let through the host's firewall; none: this machine."""
     deadline: int = DEADLINE
     """Seconds from arming to the return of the old state, when nobody proves the new one."""
     by_hand: bool = False

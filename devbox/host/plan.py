@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from devbox.config.model import Endpoint
-from devbox.host import daemon, manifest, obstacles, units
+from devbox.host import daemon, firewall, manifest, obstacles, units
 from devbox.host.manifest import Manifest
 from devbox.host.model import (
     CA,
@@ -41,7 +41,8 @@ def make(facts: Facts, wish: Wish, server: ServerFiles | None) -> Plan:
     command = ""
     if wish.endpoint is not Endpoint.SSH:
         command = _command(facts, wish, secured)
-        changes += [*_listening(facts, command, secured), *_certificates(facts, server)]
+        walls = _firewall(facts, wish)
+        changes += [*walls, *_listening(facts, command, secured, bool(walls)), *_certificates(facts, server)]
         folders = (*_own_folders(facts), *folders)
     changes = [change for change in changes if not _same(change, facts)]
     restart = bool(changes) or not _serving(facts, wish)
@@ -123,12 +124,21 @@ def bind_address(facts: Facts, wish: Wish) -> str:
     return "[::]" if any(ip_address(one).version == 6 for one in facts.addresses) else "0.0.0.0"
 
 
-def _listening(facts: Facts, command: str, secured: dict[str, Change]) -> Iterator[Change]:
+def _firewall(facts: Facts, wish: Wish) -> list[Change]:
+    """The rules that are wished; those of an earlier wish stay as they are."""
+    old = firewall.present(facts)
+    text = firewall.unit(facts, wish) if wish.open_firewall else ""
+    wanted = text.encode() if text else old.content if old else None
+    return [] if wanted is None else [Change(firewall.UNIT, wanted, old)]
+
+
+def _listening(facts: Facts, command: str, secured: dict[str, Change], walls: bool) -> Iterator[Change]:
     wanted = drop_in_name(facts)
     for name in DROP_IN_NAMES:
         path = f"{DROP_INS}/{name}"
         if name == wanted:
-            text = render("host/drop-in.conf.j2", command=command)
+            wants = firewall.NAME if walls else ""
+            text = render("host/drop-in.conf.j2", command=command, wants=wants)
             yield Change(path, text.encode(), facts.files.get(path))
         elif path in facts.files:
             yield Change(path, None, facts.files[path])
@@ -207,8 +217,19 @@ def _warnings(facts: Facts, wish: Wish) -> Iterator[str]:
         yield f"OPEN ROOT PORT: dockerd asks nobody for a certificate on {one.address} ({one.origin})"
     if facts.containers and not facts.engine.live_restore:
         yield "running containers stop while dockerd restarts, and are started again"
-    if wish.endpoint is Endpoint.TLS and facts.firewalls:
-        names = ", ".join(facts.firewalls)
-        yield f"the host has a firewall ({names}): TCP port {wish.port} must be open for you"
+    yield from _about_firewalls(facts, wish)
     if 0 <= facts.disk_free < 2_000_000_000:
         yield f"only {facts.disk_free // 1_000_000} MB are free for images"
+
+
+def _about_firewalls(facts: Facts, wish: Wish) -> Iterator[str]:
+    names = ", ".join(facts.firewalls)
+    if wish.endpoint is Endpoint.TLS and names and not (wish.open_firewall or firewall.present(facts)):
+        yield (
+            f"the host has a firewall ({names}): TCP port {wish.port} must be open for you; "
+            f"--open-firewall opens it for {facts.client or 'you'} alone"
+        )
+    if wish.open_firewall and not names:
+        yield "no firewall on the host stands in the way: nothing is added (one outside of it is not seen)"
+    if "ufw" in facts.firewalls:
+        yield "ports that containers publish on all addresses go past ufw: devbox publishes on loopback"

@@ -37,35 +37,84 @@ root() {
 }
 
 unit() {
-    systemctl show "$2" -p LoadState -p ActiveState -p UnitFileState -p FragmentPath -p DropInPaths -p MainPID \
-        -p TriggeredBy 2>/dev/null | prefix "$1."
-    systemctl show "$2" -p FragmentPath -p DropInPaths 2>/dev/null | cut -d= -f2- | tr ' ' '\n' |
-        while read -r path; do [ -z "$path" ] || file "$path"; done
+    shown=$(systemctl show "$2" -p LoadState -p ActiveState -p UnitFileState -p FragmentPath -p DropInPaths \
+        -p MainPID -p TriggeredBy 2>/dev/null)
+    echo "$shown" | prefix "$1."
+    for path in $(echo "$shown" | sed -n 's/^FragmentPath=//p; s/^DropInPaths=//p'); do file "$path"; done
 }
 
 containers() {
-    for process in /proc/[0-9]*; do
-        { tr '\0' ' ' <"$process/cmdline"; echo; } 2>/dev/null |
+    for process in $(grep -ls containerd-shim /proc/[0-9]*/cmdline 2>/dev/null); do
+        { tr '\0' ' ' <"$process"; echo; } 2>/dev/null |
             sed -n 's/^[^ ]*containerd-shim.* -id \([0-9a-f]\{64\}\) .*/container=\1/p'
     done
+}
+
+# What takes long to ask for is asked at the same time: `ask NAME COMMAND…` now, `answer NAME` at the end.
+ask() {
+    name=$1
+    shift
+    "$@" >"$answers/$name" 2>/dev/null &
+}
+answer() { cat "$answers/$1"; }
+
+versions() {
+    say dockerd_version "$(dockerd --version 2>/dev/null | head -1)"
+    have docker && docker --version 2>/dev/null | sed -n 's/.*podman.*/shim=podman/p'
+}
+
+running() {
+    have docker || return 0
+    timeout 5 docker -H unix:///var/run/docker.sock ps --no-trunc --format 'running={{.ID}} {{.Names}}'
 }
 
 engine() {
     have docker || return 0
     timeout 5 docker -H unix:///var/run/docker.sock info --format 'engine.id={{.ID}}
 engine.live_restore={{.LiveRestoreEnabled}}
-engine.version={{.ServerVersion}}' 2>/dev/null | grep '^engine\.'
-    timeout 5 docker -H unix:///var/run/docker.sock ps --no-trunc --format 'running={{.ID}} {{.Names}}' 2>/dev/null
+engine.version={{.ServerVersion}}' | grep '^engine\.'
+}
+
+# Whose connection this is, as the host sees it; sudo does not hand SSH_CONNECTION on.
+client() {
+    process=$$
+    while [ "${process:-0}" -gt 1 ]; do
+        found=$({ tr '\0' '\n' <"/proc/$process/environ"; } 2>/dev/null | sed -n 's/^SSH_CONNECTION=\([^ ]*\) .*/\1/p')
+        [ -z "$found" ] || { say client "$found"; return; }
+        process=$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$process/status" 2>/dev/null)
+    done
+}
+
+# Input chains that drop or refuse what no rule of theirs lets in: by their policy or by their last word.
+nft_chains() {
+    have nft || return 0
+    nft list ruleset | awk '
+        $1 == "table" { family = $2; table = $3 }
+        $1 == "chain" { chain = $2; input = 0; said = 0 }
+        /hook input/ { input = 1 }
+        input && !said && (/hook input.*policy drop/ || $1 == "drop" || $1 == "reject") {
+            print "nft_chain=" family " " table " " chain; said = 1
+        }'
+}
+
+iptables_input() {
+    have "$1" || return 0
+    "$1" -S INPUT 2>/dev/null | grep -qE '^-P INPUT DROP|^-A INPUT (-j (DROP|REJECT)|-j REJECT .*)$' && say firewall "$1"
 }
 
 firewalls() {
     grep -qsi '^ENABLED=yes' /etc/ufw/ufw.conf && say firewall ufw
     [ "$(systemctl is-active firewalld 2>/dev/null)" = active ] && say firewall firewalld
-    have nft && nft list ruleset 2>/dev/null | sed -n 's/.*hook input.*policy drop.*/firewall=nftables/p' | sort -u
-    have iptables && iptables -S INPUT 2>/dev/null | sed -n 's/^-P INPUT DROP$/firewall=iptables/p'
-    have ip6tables && ip6tables -S INPUT 2>/dev/null | sed -n 's/^-P INPUT DROP$/firewall=ip6tables/p'
-    return 0
+    nft_chains
+    iptables_input iptables
+    iptables_input ip6tables
 }
+
+answers=$DEVBOX_STAGE
+ask versions versions
+ask engine engine
+ask running running
+ask firewalls firewalls
 
 who=${SUDO_USER:-$(id -un)}
 home=$(getent passwd "$who" 2>/dev/null | cut -d: -f6)
@@ -86,9 +135,7 @@ have ip && ip -o addr show scope global 2>/dev/null | while read -r _ link _ add
     say address "$link ${address%%/*}"
 done
 say dockerd "$(command -v dockerd)"
-say dockerd_version "$(dockerd --version 2>/dev/null | head -1)"
 say docker "$(command -v docker)"
-have docker && docker --version 2>/dev/null | sed -n 's/.*podman.*/shim=podman/p'
 [ -d /snap/docker ] && say shim snap
 [ -S "/run/user/$(id -u "$who")/docker.sock" ] && say shim rootless
 [ -S /var/run/docker.sock ] && say socket "$(stat -Lc '%a %U:%G' /var/run/docker.sock)"
@@ -97,13 +144,13 @@ if [ -d /run/systemd/system ]; then
     unit service docker.service
     unit socket docker.socket
 fi
+client
 file /etc/docker/daemon.json
+file /etc/systemd/system/devbox-firewall.service
 for path in /etc/docker/devbox/*.pem /etc/docker/devbox/manifest.json; do
     case $path in */key.pem) secret "$path" ;; *) file "$path" ;; esac
 done
-engine
 containers
-firewalls
 if have ss; then
     ss -Hltnp 2>/dev/null | while read -r _ _ _ local _ process; do say listen "$local $process"; done
 fi
@@ -113,4 +160,6 @@ for path in id owner started; do
 done
 [ ! -r /var/lib/devbox/last ] || sed 's/^/last./' /var/lib/devbox/last
 roots
+wait
+for name in versions engine running firewalls; do answer $name; done
 say end 1

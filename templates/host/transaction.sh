@@ -21,6 +21,7 @@ lock=${DEVBOX_LOCK:-/run/devbox.lock}
 units=${DEVBOX_UNITS:-/etc/systemd/system}
 pending=$state/pending
 guard=devbox-rollback
+walls=devbox-firewall.service
 umask 022
 
 say() { printf '%s=%s\n' "$1" "$2"; }
@@ -158,7 +159,16 @@ end() {
     flush
 }
 
+# Rules of the firewall are what its unit does when it starts, and takes back when it stops.
+walls_down() {
+    [ ! -e "$units/$walls" ] || systemctl stop "$walls" 2>/dev/null
+}
+walls_up() {
+    [ ! -e "$units/$walls" ] || systemctl start "$walls"
+}
+
 restore() {
+    ! grep -q "=$units/$walls\$" "$pending/undo" || walls_down
     # Last made, first removed.
     sed -n '1!G;h;$p' "$pending/undo" | while IFS='=' read -r what path; do
         rm -f "$path.devbox-new"
@@ -181,6 +191,7 @@ restore() {
 back() {
     restore
     systemctl daemon-reload
+    walls_up
     if [ -e "$pending/restarted" ]; then
         systemctl kill -s KILL docker.service 2>/dev/null
         systemctl reset-failed docker.service docker.socket 2>/dev/null
@@ -196,6 +207,7 @@ conclude() {
 # ---- forward
 
 apply_files() {
+    ! grep -q " $units/$walls\$" "$DEVBOX_STAGE/changes" || walls_down
     while read -r verb number mode owner _ path; do
         case $verb in
         put)
@@ -226,7 +238,7 @@ restart_units() {
 
 give_up() {
     say failed "$1"
-    journalctl -u docker.service --since "@$(cat "$pending/started")" -n 15 -o cat --no-pager 2>/dev/null
+    journalctl -u docker.service -u "$walls" --since "@$(cat "$pending/started")" -n 15 -o cat --no-pager 2>/dev/null
     back "$1"
     say result rolled-back
     exit 1
@@ -250,6 +262,7 @@ apply() {
     apply_files || give_up "a file could not be written"
     say step "files in place"
     systemctl daemon-reload
+    walls_up || give_up "the firewall does not take the new rules"
     if [ "$restart" = yes ]; then
         : >"$pending/restarted"
         flush

@@ -108,7 +108,9 @@ def clean(host: hosts.RehearsalHost) -> None:
     """Take away by hand whatever a test left, without any of devbox's own code."""
     host.sh(
         "systemctl disable -q --now devbox-rollback.timer 2>/dev/null;"
+        "systemctl stop devbox-firewall.service 2>/dev/null; iptables -P INPUT ACCEPT; iptables -F INPUT;"
         "rm -rf /etc/docker/devbox /etc/docker/daemon.json /etc/systemd/system/docker.service.d"
+        " /etc/systemd/system/devbox-firewall.service"
         " /etc/systemd/system/devbox-rollback.* /var/lib/devbox /home/dev/devbox;"
         "systemctl daemon-reload; systemctl reset-failed docker.service;"
         # A dockerd with -H unix:// takes the socket unit's path away with it.

@@ -1,0 +1,117 @@
+"""A firewall on the host: named, opened for one address on demand, and exactly that closed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from devbox.host import firewall
+from devbox.host.model import Wish
+from tests.host.captured import bookworm
+from tests.host.desk import Desk
+from tests.rehearsal import hosts
+
+_CLOSED = (
+    "iptables -A INPUT -i lo -j ACCEPT; iptables -A INPUT -p tcp --dport 22 -j ACCEPT;"
+    "iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT; iptables -P INPUT DROP"
+)
+_NFT = """nft -f - <<'X'
+table inet mine {
+    chain in {
+        type filter hook input priority 0; policy accept;
+        iif lo accept
+        ct state established,related accept
+        tcp dport 22 accept
+        reject
+    }
+}
+X"""
+
+
+@pytest.mark.host
+def test_iptables_is_opened_for_one_address_and_closed_again(desk: Desk) -> None:
+    config = desk.folder / "ssh_config"  # its published ports are accepted by the machine, not by the host
+    own = f"  HostName {desk.host.inner}\n  HostKeyAlias {desk.host.address}"
+    config.write_text(config.read_text().replace(f"  HostName {desk.host.address}", own))
+    desk.host.sh(_CLOSED)
+    before, rules = desk.snapshot(), desk.host.sh("iptables -S INPUT")
+    said = desk.init(code=1)
+    assert "the host has a firewall (iptables): TCP port 2376 must be open" in said
+    assert "the proof failed: with our certificate" in said
+    assert "next: open TCP port 2376 for this machine: devbox init --open-firewall" in said
+    assert (desk.snapshot(), desk.host.sh("iptables -S INPUT")) == (before, rules)
+
+    plan = desk.devbox("init", desk.host.name, "--plan", "--open-firewall")
+    assert "+ExecStart=/bin/sh -c 'iptables -w -C INPUT -p tcp -s 172.29.77.1/32 --dport 2376" in plan
+    assert "ok  with our certificate" in desk.init("--open-firewall")
+    assert desk.host.sh("iptables -S INPUT").count("--dport 2376") == 1
+    assert "nothing to do" in desk.init()
+    assert "nothing to do" in desk.init("--open-firewall")
+    desk.host.sh("systemctl restart docker.service")
+    assert desk.host.sh("iptables -S INPUT").count("--dport 2376") == 1
+
+    desk.init("--from", "10.1.2.0/24", "--from", "172.29.77.1")
+    assert "-s 10.1.2.0/24 -p tcp" in desk.host.sh("iptables -S INPUT")
+    desk.devbox("host", "reset", "--yes")
+    assert (desk.snapshot(), desk.host.sh("iptables -S INPUT")) == (before, rules)
+
+
+@pytest.mark.host
+def test_nftables_and_ufw(
+    rehearsal_factory: Callable[[hosts.Wish], hosts.RehearsalHost],
+    desk_at: Callable[[hosts.RehearsalHost], Desk],
+) -> None:
+    desk = desk_at(rehearsal_factory(hosts.Wish("walls", python_image=False)))
+    desk.host.sh("apt-get update -q && apt-get install -q -y --no-install-recommends nftables ufw")
+    desk.host.sh(_NFT)
+    before, rules = desk.snapshot(), desk.host.sh("nft list table inet mine")
+    assert "a firewall (nftables)" in desk.init(code=1)
+    desk.init("--open-firewall")
+    assert 'tcp dport 2376 accept comment "devbox 172.29.77.1/32"' in desk.host.sh("nft list table inet mine")
+    desk.devbox("host", "reset", "--yes")
+    assert (desk.snapshot(), desk.host.sh("nft list table inet mine")) == (before, rules)
+
+    desk.host.sh("nft delete table inet mine; ufw allow 22/tcp; ufw --force enable")
+    rules = desk.host.sh("ufw status numbered")
+    said = desk.init("--open-firewall")
+    assert "go past ufw" in said
+    assert "2376/tcp" in desk.host.sh("ufw status numbered")
+    desk.devbox("host", "reset", "--yes")
+    assert desk.host.sh("ufw status numbered") == rules
+
+
+def text(*lines: str, **wish: object) -> str:
+    return firewall.unit(bookworm("client=192.0.2.7", *lines), Wish(open_firewall=True, **wish))  # type: ignore[arg-type]
+
+
+def test_where_a_front_end_is_on_it_alone_is_told() -> None:
+    found = text("firewall=firewalld", "nft_chain=inet firewalld filter_INPUT")
+    assert "firewall-cmd -q --permanent --add-rich-rule=" in found
+    assert "nft insert" not in found
+    assert "ufw allow proto tcp from 192.0.2.7/32 to any port 2376" in text(
+        "firewall=ufw", "firewall=iptables"
+    )
+
+
+def test_each_family_gets_the_rule_of_its_own_tables() -> None:
+    both = ("firewall=iptables", "firewall=ip6tables")
+    found = text(*both, sources=("192.0.2.0/24", "2001:db8::1"))
+    assert "ExecStart=/bin/sh -c 'iptables -w -C INPUT -p tcp -s 192.0.2.0/24" in found
+    assert "ExecStart=/bin/sh -c 'ip6tables -w -C INPUT -p tcp -s 2001:db8::1/128" in found
+    assert "ip6tables" not in text(*both)
+    assert "ip6 saddr 2001:db8::1/128" in text("nft_chain=inet a b", sources=("2001:db8::1",))
+
+
+def test_chains_of_iptables_are_left_to_iptables() -> None:
+    found = text("nft_chain=ip filter INPUT", "nft_chain=ip6 filter INPUT", "firewall=iptables")
+    assert "nft " not in found
+    assert "iptables" in found
+
+
+def test_without_a_firewall_there_is_nothing_to_open() -> None:
+    assert text() == ""
+
+
+def test_a_command_reaches_the_shell_as_it_is() -> None:
+    assert firewall.quoted("a '$b' \"%c\" \\d") == "'a \\'$$b\\' \"%%c\" \\\\d'"
