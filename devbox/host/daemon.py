@@ -44,6 +44,11 @@ def settings(facts: Facts) -> Settings:
     return Settings(values) if isinstance(values, dict) else Settings({}, "is not a JSON object")
 
 
+def prepared(facts: Facts) -> bool:
+    """Whether a drop-in of ours is in force; seen without root too."""
+    return any(path in OURS for path in facts.service.drop_ins)
+
+
 def unit_files(facts: Facts) -> list[File]:
     """The service's unit file and the drop-ins of others, in the order in which they apply."""
     paths = [facts.service.fragment, *(path for path in facts.service.drop_ins if path not in OURS)]

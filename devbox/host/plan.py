@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 
 from devbox.config.model import Endpoint
-from devbox.host import daemon, firewall, manifest, obstacles, units
+from devbox.host import daemon, firewall, manifest, obstacles, undo, units
 from devbox.host.manifest import Manifest
 from devbox.host.model import (
     CA,
@@ -36,6 +37,8 @@ def make(facts: Facts, wish: Wish, server: ServerFiles | None) -> Plan:
     folders = missing_roots(facts)
     if refusals:
         return Plan(refusals=refusals, warnings=tuple(_warnings(facts, wish)))
+    if wish.endpoint is Endpoint.SSH and manifest.read(facts):
+        return replace(undo.make(facts, wish), folders=folders)  # no port is wished any more
     secured = _secured(facts) if facts.as_root or wish.by_hand else {}
     changes = list(secured.values())
     command = ""
@@ -217,6 +220,8 @@ def _warnings(facts: Facts, wish: Wish) -> Iterator[str]:
         yield f"OPEN ROOT PORT: dockerd asks nobody for a certificate on {one.address} ({one.origin})"
     if facts.containers and not facts.engine.live_restore:
         yield "running containers stop while dockerd restarts, and are started again"
+    if wish.endpoint is Endpoint.SSH and daemon.prepared(facts) and not facts.as_root:
+        yield f"the TLS port of an earlier init stays open: closing it needs root ({facts.no_root})"
     yield from _about_firewalls(facts, wish)
     if 0 <= facts.disk_free < 2_000_000_000:
         yield f"only {facts.disk_free // 1_000_000} MB are free for images"

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from devbox.config.model import Endpoint
 from devbox.errors import AuthError, ConnectionLost, DevboxError, ScriptFailed
-from devbox.host import apply, facts, manifest, material, plan, proof, undo
+from devbox.host import apply, daemon, facts, manifest, material, plan, proof, undo
 from devbox.host.material import Renew
 from devbox.host.model import CA, Facts, Plan, Wish
 from devbox.host.proof import Findings
@@ -25,15 +25,15 @@ def owner() -> str:
 
 
 def read(room: Room, roots: Sequence[str], endpoint: Endpoint) -> Facts:
-    """The facts, as root where that is possible; without root they say so."""
-    no_root = ""
-    ordinary = endpoint is Endpoint.SSH and all(path.startswith("~") for path in roots)
-    if not ordinary:
-        try:
-            return _read(room, roots, Privilege.ROOT)
-        except AuthError as error:
-            no_root = error.why or error.what
-    return replace(_read(room, roots, Privilege.USER), no_root=no_root)
+    """The facts, as root where that is needed and possible; without root they say why."""
+    if endpoint is Endpoint.SSH and all(path.startswith("~") for path in roots):
+        found = _read(room, roots, Privilege.USER)
+        if not daemon.prepared(found):  # else there is a port to be closed again
+            return found
+    try:
+        return _read(room, roots, Privilege.ROOT)
+    except AuthError as error:
+        return replace(_read(room, roots, Privilege.USER), no_root=error.why or error.what)
 
 
 def _read(room: Room, roots: Sequence[str], privilege: Privilege) -> Facts:
@@ -122,7 +122,10 @@ def carry_out(room: Room, proposal: Proposal) -> Findings:
 
 def _proved(room: Room, proposal: Proposal) -> Findings:
     """The proof after a change: the door, the containers that ran before, and no other way in."""
-    found = proof.run(room, proposal) if proposal.material else proof.closed(room, proposal.wish)
+    wish, known = proposal.wish, manifest.read(proposal.facts)
+    found = proof.run(room, proposal) if proposal.material else []
+    if not proposal.material or (wish.endpoint is Endpoint.SSH and known):
+        found += proof.closed(room, replace(wish, port=known.port if known else wish.port))
     proof.demand(room, found)
     if proposal.plan.stopping:
         proof.restart_containers(room, proposal)

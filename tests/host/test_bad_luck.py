@@ -172,9 +172,16 @@ def test_the_tunnel_and_ssh_endpoints(desk: Desk) -> None:
     (desk.project / "devbox.yaml").write_text(config)
     assert "ok  without a certificate" in desk.init()
     assert desk.host.sh("ss -Hltn sport = :2376").split()[3] == "127.0.0.1:2376"
-    desk.devbox("host", "reset", "--yes")
     (desk.project / "devbox.yaml").write_text(config.replace("tls-tunnel", "ssh"))
-    desk.host.sh("cp -p /etc/group /etc/gshadow /root/; gpasswd -d dev docker", check=False)
+    desk.host.sh("cp -p /etc/group /etc/gshadow /root/")
+    assert "usermod -aG docker dev" in desk.init(code=1)  # and the TLS door is as it was
+    assert desk.host.sh("ss -Hltn sport = :2376") != ""
+    desk.host.sh("usermod -aG docker dev")
+    said = desk.init()
+    assert "--- /etc/systemd/system/docker.service.d/50-devbox.conf" in said
+    assert "ok  the port is closed" in said
+    assert "nothing to do" in desk.init()
+    desk.host.sh("gpasswd -d dev docker")
     assert "usermod -aG docker dev" in desk.init(code=1)
     desk.host.sh("usermod -aG docker dev")
     assert "ok  through SSH" in desk.init()
