@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 def install(job: Job, ide: Ide, force: bool) -> None:
     """What belongs to the IDE itself."""
-    from devbox.config.model import Interpreter
     from devbox.pycharm import render, store, strict
 
-    wanted = render.ide(job.facts(job.ask_again(), False))
+    facts = job.facts(job.ask_again(), False)
+    wanted = render.ide(facts)
     for one in wanted:
         strict.require(one.root)
     changes = job.decided(ide.folder, wanted, force)
     if backup := store.back_up(changes, job.memory.path.parent / "backups"):
         job.note(f"the files before are in {backup}")
     job.carry_out(ide.folder, changes)
-    if job.config.pycharm.interpreter is not Interpreter.SSH:
+    if facts.container_sdk:
         pull_helper(job.config, job.note)
     job.data["ide"] = {"name": ide.name, "folder": str(ide.folder)}
 

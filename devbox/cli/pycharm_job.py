@@ -120,7 +120,8 @@ class Job:
         for link, error in asked.troubles.items():
             if link == HOST_KEY:
                 raise error
-            self.note(f"the {link} was not asked: {error}")
+            step = f" ({error.next_steps[0]})" if error.next_steps else ""
+            self.note(f"the {link} did not answer: {error}{step}")
         answer = asked.answer.or_else(Answer.from_data(self.memory.facts))
         self.memory.facts = answer.to_data()
         return answer

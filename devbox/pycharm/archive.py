@@ -38,10 +38,10 @@ def limits(facts: Facts) -> Iterator[str]:
             "its list does not name RemoteServers, only --install brings it"
         )
     if facts.version >= _SDKS_GONE_SINCE:
+        waits = f": the project waits for {facts.sdk}" if facts.sdk else ""
         yield (
             f"PyCharm {version} does not import interpreters (jdk.table.xml), by its published source: "
-            "close it and use --install, or add them by hand; the project waits for "
-            f"{facts.sdk or 'none yet'}"
+            f"close it and use --install, or add them by hand{waits}"
         )
     elif facts.version > _SDKS_SURE_UNTIL:
         yield (

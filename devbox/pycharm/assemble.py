@@ -81,7 +81,7 @@ def gaps(config: Config, local: Local, answer: Answer, facts: Facts) -> Iterator
         if not service.image and app_of(service, local.sources) is None:
             yield f"service {service.name}: its command is not one Python process, so it has no configuration"
         if names := hidden(service.environment):
-            yield f"service {service.name}: {', '.join(names)} look like secrets and are in no file"
+            yield f"service {service.name}: {', '.join(names)}: named like a secret, so in no file"
 
 
 def _unmounted(local: Local, facts: Facts) -> Iterator[str]:

@@ -90,7 +90,7 @@ def desk(tmp_path: Path) -> Desk:
 def test_it_writes_says_what_is_missing_and_changes_nothing_the_second_time(desk: Desk) -> None:
     out = desk.ok()
     assert "written     " in out
-    assert "note: the host was not asked: dev@127.0.10.254" in out
+    assert "note: the host did not answer: dev@127.0.10.254" in out
     assert "PyCharm will ask: whether to trust the SSH host key" in out
     first = desk.files()
     assert {".idea/deployment.xml", ".idea/shop.iml", ".run/devbox service web.run.xml"} <= set(first)
@@ -210,7 +210,7 @@ def test_check_says_what_is_stale(desk: Desk) -> None:
 def test_json_is_one_document(desk: Desk) -> None:
     data = json.loads(desk.ok("--json"))
     assert {entry["did"] for entry in data["files"]} == {"written"}
-    assert any("not asked" in note for note in data["notes"])
+    assert any("did not answer" in note for note in data["notes"])
 
 
 @pytest.mark.parametrize(
