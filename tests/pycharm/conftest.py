@@ -38,11 +38,11 @@ class Stage:
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def use(self, interpreter: str) -> None:
-        """Bind the project to this interpreter and install it."""
+    def use(self, interpreter: str) -> str:
+        """Bind the project to this interpreter and install it; what was said."""
         text = f"{YAML}pycharm: {{interpreter: {interpreter}}}\n"
         (self.settings.project / "devbox.yaml").write_text(text)
-        self.devbox("pycharm", "--install")
+        return self.devbox("pycharm", "--install")
 
 
 @pytest.fixture(scope="session")
