@@ -1,217 +1,137 @@
-"""`scripts/bench sync`: devbox beside rsync, in one run, medians. Needs sshd and rsync.
+"""`scripts/bench sync`: devbox beside its peers, in one run, medians. Needs sshd; peers come from Debian.
 
-The host is an OpenSSH server of our own on 127.0.0.1 behind the delay proxy: both sides share 2 cores and
-one disk: the figures compare lanes and tools with each other, not with a real network.
+Every figure is of the whole command, from start to exit, unless it says otherwise.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
+import resource
 import shlex
 import statistics
-import subprocess
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-from devbox import wiring
-from devbox.adapters.helper.best import BestTree
-from devbox.adapters.helper.program import COMMAND
-from devbox.adapters.sftp.over import OverSsh
-from devbox.adapters.sftp.tree import SftpTree
-from devbox.ports.events import Event
-from devbox.ports.tree import Tree
-from devbox.sync.place import Place
-from devbox.sync.session import Session
-from tests.rehearsal.proxy import Proxy
-from tests.ssh.sshd import Sshd, sshd
+from tests.bench import _peers as peers
+from tests.bench import _trees as trees
+from tests.bench._ground import FULL, NARROW, Ground, Watched, command, equal, ground, grow, until
+from tests.bench._rows import Run, Wish, compare, row
+
+WHAT = ("first", "nothing", "saves", "checkout", "big", "rename", "detect", "idle")
 
 
-@dataclass(frozen=True)
-class Ground:
-    """A server behind a delay, and folders to work in."""
-
-    base: Path
-    server: Sshd
-    proxy: Proxy
-    config: Path
-
-    def connect(self, there: Path, lane: str) -> Callable[[], Tree]:
-        def opened() -> Tree:
-            link = wiring.open_host("far")
-            sftp = lambda: OverSsh(link.open_sftp_channel())  # noqa: E731 - opened by either
-            if lane == "sftp":
-                return SftpTree(sftp(), str(there), "far")
-            return BestTree(lambda: OverSsh(link.open_exec(COMMAND)), sftp, str(there), "far")
-
-        return opened
-
-    def fresh(self, name: str) -> Path:
-        folder = self.base / f"{name}-{time.monotonic_ns()}"
-        folder.mkdir()
-        return folder
-
-
-@contextlib.contextmanager
-def ground() -> Iterator[Ground]:
-    with contextlib.ExitStack() as stack:
-        base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="devbox-bench-")))
-        server = stack.enter_context(sshd(base / "sshd"))
-        proxy = stack.enter_context(Proxy(("127.0.0.1", server.port)))
-        known = base / "known_hosts"
-        known.write_text(f"[127.0.0.1]:{proxy.port} {server.public_host_key()}\n")
-        config = base / "ssh_config"
-        config.write_text(server.stanza("far", f"Port {proxy.port}", f"UserKnownHostsFile {known}"))
-        os.environ["DEVBOX_SSH_CONFIG"] = str(config)
-        os.environ["XDG_STATE_HOME"] = str(base / "state-home")
-        os.environ.pop("SSH_AUTH_SOCK", None)
-        yield Ground(base, server, proxy, config)
-
-
-def grow(root: Path, files: int) -> None:
-    """So many small files (0.5 to 5 kB), fifty to a folder."""
-    for number in range(files):
-        folder = root / f"pkg{number // 1000}" / f"mod{number // 50 % 20}"
-        if number % 50 == 0:
-            folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"f{number}.py").write_bytes(os.urandom(256) * (2 + number % 18))
-
-
-def rsync(at: Ground, here: Path, there: Path) -> float:
-    shell = f"ssh -F {at.config} -o StrictHostKeyChecking=yes"
-    start = time.perf_counter()
-    subprocess.run(["rsync", "-a", "--delete", "-e", shell, f"{here}/", f"far:{there}/"], check=True)
-    return time.perf_counter() - start
-
-
-def command(at: Ground, project: Path) -> float:
-    """The whole `devbox sync`, from start to exit."""
-    start = time.perf_counter()
-    words = [sys.executable, "-m", "devbox", "-q", "-C", str(project), "sync"]
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
-
-
-def session_run(at: Ground, here: Path, there: Path, lane: str) -> float:
-    """One pass with connecting, in a Python that runs already."""
-    place = Place(os.fsencode(here), str(there), "far", at.fresh("state"))
-    start = time.perf_counter()
-    session = Session(place, at.connect(there, lane), lambda event: None)
-    session.run_once()
-    seconds = time.perf_counter() - start
-    session.close()
-    return seconds
-
-
-def first_sync(at: Ground, files: int, rounds: int) -> None:
+def first(at: Ground, wish: Wish) -> None:
     here = at.fresh("tree")
-    grow(here, files)
-    rows: list[list[str]] = []
+    grow(here, wish.files)
     for rtt in (0, 50):
-        at.proxy.delay = rtt / 2000
-        taken: dict[str, list[float]] = {name: [] for name in ("rsync", "devbox sync", "sftp only, session")}
-        for _ in range(rounds):
-            taken["rsync"].append(rsync(at, here, at.fresh("r")))
+        at.delay(rtt)
+
+        def ours(host: str) -> float:
             there = at.fresh("d") / "root"
-            (here / "devbox.yaml").write_text(f"name: b\nhost: far\nsync: [{{local: ., remote: {there}}}]\n")
-            taken["devbox sync"].append(command(at, here))
-            _equal(here, there)
-            again = command(at, here)
-            (here / "devbox.yaml").unlink()
-            taken["sftp only, session"].append(session_run(at, here, at.fresh("s") / "root", "sftp"))
-        base = statistics.median(taken["rsync"])
-        for name, values in taken.items():
-            value = statistics.median(values)
-            rows.append(
-                [f"first sync, {files} files", f"{rtt} ms", name, f"{value:.2f} s", f"{value / base:.2f}x"]
-            )
-        rows.append([f"nothing to do, {files} files", f"{rtt} ms", "devbox sync", f"{again:.2f} s", ""])
-        quiet = rsync(at, here, there)
-        rows.append([f"nothing to do, {files} files", f"{rtt} ms", "rsync", f"{quiet:.2f} s", ""])
-    table(rows)
+            taken = command(host, here, there)
+            equal(here, there)
+            return taken
+
+        runs: dict[str, tuple[Run, str]] = {
+            "rsync": (lambda: peers.rsync(at, here, at.fresh("r")), ""),
+            "devbox sync": (lambda: ours(FULL), "(reach 0.80x)"),
+            "devbox sync, SFTP only": (lambda: ours(NARROW), "(reach 2.50x)"),
+            "tar over ssh": (lambda: peers.tar(at, here, at.fresh("t")), ""),
+            "scp -r": (lambda: peers.scp(at, here, at.fresh("s")), ""),
+            "unison": (lambda: peers.unison(at, here, at.fresh("u")), ""),
+            "rclone": (lambda: peers.rclone(at, here, at.fresh("c")), ""),
+            "serial put (reckoned up)": (lambda: peers.serial_put(at, here, at.fresh("p") / "root"), ""),
+        }
+        compare(f"first sync, {wish.files} files", rtt, runs, wish.rounds)
 
 
-def saves(at: Ground, count: int) -> None:
-    rows: list[list[str]] = []
+def nothing(at: Ground, wish: Wish) -> None:
+    for files in (wish.files, wish.files * 10):
+        here, ours, theirs = at.fresh("tree"), at.fresh("d") / "root", at.fresh("r")
+        grow(here, files)
+        at.delay(0)
+        command(FULL, here, ours)
+        peers.rsync(at, here, theirs)
+        for rtt in (0, 50):
+            at.delay(rtt)
+            runs: dict[str, tuple[Run, str]] = {
+                "rsync": (lambda here=here, theirs=theirs: peers.rsync(at, here, theirs), ""),
+                "devbox sync": (lambda here=here, ours=ours: command(FULL, here, ours), "(reach 1.00x)"),
+            }
+            compare(f"nothing to do, {files} files", rtt, runs, max(wish.rounds, 3))
+        victim = next(path for path in sorted(ours.rglob("*.py")))
+        victim.write_text("changed behind our back")
+        command(FULL, here, ours, expected=4)
+        row(f"one changed there, {files} files", 50, "devbox sync", "reported", "exit code 4")
+
+
+def saves(at: Ground, wish: Wish) -> None:
     for rtt in (0, 20, 50):
-        at.proxy.delay = rtt / 2000
-        for lane in ("helper", "sftp"):
-            times = _saves(at, lane, count)
-            p50, p99 = statistics.median(times) * 1000, sorted(times)[int(len(times) * 0.99)] * 1000
-            limit = (0.5 if lane == "helper" else 1.5) * rtt + 15
-            rows.append(
-                [
-                    "save -> visible",
-                    f"{rtt} ms",
-                    lane,
-                    f"p50 {p50:.1f} ms",
-                    f"p99 {p99:.1f} ms, reach {limit:.0f}",
-                ]
-            )
-    table(rows)
+        at.delay(rtt)
+        for host, lane, factor in ((FULL, "devbox", 0.5), (NARROW, "devbox, SFTP only", 1.5)):
+            here, there = at.fresh("here"), at.fresh("there") / "root"
+            grow(here, 200)
+            (here / "app.py").write_text("0")
+            with Watched(at, host, here, there):
+                times = _saves(here, there, wish.saves)
+            last = (1.5 if host == FULL else 3) * rtt + 50
+            _percentiles(rtt, lane, times, f"(reach {factor * rtt + 15:.0f} and {last:.0f})")
+        for name, watch in (
+            ("lsyncd, delay 0", peers.lsyncd),
+            ("rsync in an inotify loop", peers.rsync_loop),
+            ("unison -repeat watch", peers.unison_watch),
+        ):
+            here, there = at.fresh("here"), at.fresh("there")
+            grow(here, 200)
+            (here / "app.py").write_text("0")
+            peers.rsync(at, here, there)
+            with watch(at, here, there):
+                time.sleep(3)
+                _percentiles(rtt, name, _saves(here, there, max(wish.saves // 10, 3), 1.5), "")
 
 
-def _saves(at: Ground, lane: str, count: int) -> list[float]:
-    here, there = at.fresh("here"), at.fresh("there") / "root"
-    grow(here, 200)
-    file, seen = here / "app.py", there / "app.py"
-    file.write_text("0")
-    ready, stop = threading.Event(), threading.Event()
+def _percentiles(rtt: float, name: str, times: list[float], beside: str) -> None:
+    p50, p99 = statistics.median(times) * 1000, sorted(times)[int(len(times) * 0.99)] * 1000
+    row("save -> visible", rtt, name, f"p50 {p50:.1f} ms", f"p99 {p99:.1f} ms {beside}")
 
-    def listen(event: Event) -> None:
-        if event.kind == "sync.ready":
-            ready.set()
 
-    session = Session(
-        Place(os.fsencode(here), str(there), "far", at.fresh("state")), at.connect(there, lane), listen
-    )
-    thread = threading.Thread(target=session.watch, args=(wiring.watch, stop))
-    thread.start()
-    ready.wait(30)
-    times = []
+def _saves(here: Path, there: Path, count: int, pause: float = 0.15) -> list[float]:
+    file, seen, times = here / "app.py", there / "app.py", []
     for number in range(count):
-        time.sleep(0.15)
+        time.sleep(pause)
         text = f"version {number}"
-        start = time.perf_counter()
         file.write_text(text)
-        while seen.read_text() != text:
-            time.sleep(0.0005)
-        times.append(time.perf_counter() - start)
-    stop.set()
-    session.wake()
-    thread.join()
-    session.close()
+        times.append(until(lambda text=text: seen.exists() and seen.read_text() == text))  # type: ignore[misc]
     return times
-
-
-def _equal(here: Path, there: Path) -> None:
-    """The figures of a tool that did not do its work are worth nothing."""
-    done = subprocess.run(["diff", "-r", str(here), str(there)], capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout[:300]
-
-
-def table(rows: list[list[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench sync", description=__doc__)
+    parser.add_argument("--only", choices=WHAT, action="append", help="this part; may be repeated")
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--saves", type=int, default=60)
-    wish = parser.parse_args()
+    parser.add_argument("--megabytes", type=int, default=512)
+    asked = parser.parse_args()
+    wish = Wish(asked.files, asked.rounds, asked.saves, asked.megabytes)
     print(shlex.join(sys.argv))
+    peers.install()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    parts: dict[str, Callable[[Ground, Wish], None]] = {
+        "first": first,
+        "nothing": nothing,
+        "saves": saves,
+        "checkout": trees.checkout,
+        "big": trees.big,
+        "rename": trees.rename,
+        "detect": trees.detect,
+        "idle": trees.idle,
+    }
     with ground() as at:
-        first_sync(at, wish.files, wish.rounds)
-        saves(at, wish.saves)
+        for name in asked.only or WHAT:
+            parts[name](at, wish)
 
 
 if __name__ == "__main__":
