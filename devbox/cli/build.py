@@ -12,6 +12,8 @@ from devbox.cli.console import Console, human_size
 from devbox.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from devbox.config.model import Config
     from devbox.image.build import Plan, Result
     from devbox.ports.daemon import Daemon
@@ -43,6 +45,7 @@ def build(
 ) -> None:
     """Build the app image on the host from the local Dockerfile."""
     from devbox import wiring
+    from devbox.config.paths import project_state_dir
     from devbox.image.build import How, plan, with_overrides
 
     run = options.of(ctx)
@@ -56,13 +59,27 @@ def build(
         _show(run.console, wanted)
         return
     with wiring.open_daemon(config) as daemon:
-        result = build_image(run.console, daemon, wanted)
+        result = build_image(run.console, daemon, wanted, project_state_dir(config.root, config.host))
     data = {"image": result.image, "tag": result.tag, "sent": result.sent, "cached": result.cached}
     run.console.finish("build.built", f"{result.tag} {result.image}", data)
 
 
-def build_image(console: Console, daemon: Daemon, wanted: Plan) -> Result:
-    """Build and say how it went; also the first part of `devbox up`."""
+def build_image(console: Console, daemon: Daemon, wanted: Plan, state: Path) -> Result:
+    """Build and say how it went; also the first part of `devbox up`. Nothing is sent when nothing changed."""
+    from devbox.image.unchanged import Memory, fingerprint, known
+
+    memory, tag = Memory(state / "build.json"), wanted.request.tag
+    mark = fingerprint(daemon, wanted)
+    if same := known(daemon, memory, tag, mark):
+        console.say(f"{tag} is up to date, nothing sent   (devbox build --no-cache makes it anew)", "green")
+        return same
+    result = _really(console, daemon, wanted)
+    if mark:
+        memory.keep(tag, mark, result.image)
+    return result
+
+
+def _really(console: Console, daemon: Daemon, wanted: Plan) -> Result:
     from devbox.cli.building import watched
     from devbox.image.analyse import summary
     from devbox.image.build import build as build_it

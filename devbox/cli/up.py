@@ -13,6 +13,7 @@ from devbox.cli.build import build_image
 from devbox.cli.options import Options
 from devbox.cli.project import Project
 from devbox.cli.tracing import trace_extra
+from devbox.config.paths import project_state_dir
 from devbox.image.build import plan
 from devbox.services import model
 from devbox.services.model import Extra
@@ -60,7 +61,8 @@ def up(
 def bring_up(run: Options, live: Project, wish: Wish) -> dict[str, Any]:
     """Build, sync, run, forward; what was done, and where the services answer here."""
     if wish.build and any(not one.image for one in live.config.services):
-        build_image(run.console, live.daemon, plan(live.config, live.services.user))
+        state = project_state_dir(live.config.root, live.config.host)
+        build_image(run.console, live.daemon, plan(live.config, live.services.user), state)
     if wish.sync:
         from devbox.cli.sync import sync_once
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from devbox.ports.build import ContextEntry, EntryKind
@@ -11,6 +11,10 @@ from devbox.ports.build import ContextEntry, EntryKind
 WARN_BYTES = 100_000_000
 _LARGEST = 5
 _POSITION = re.compile(r"^\[(?:(?P<stage>.+) )?(?P<index>\d+)/\d+\] (?P<text>.*)$", re.DOTALL)
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_SYNTAX = re.compile(r"#\s*syntax\s*=\s*(\S+)")
+_REMOTE = re.compile(r"ADD\b.*(?:://|git@)", re.IGNORECASE)
+_FROM = re.compile(r"\bfrom=([^\s,]+)")
 _COUNTED = ("FROM", "RUN", "COPY", "ADD", "WORKDIR")
 
 
@@ -67,6 +71,29 @@ def instructions(dockerfile: str) -> list[Instruction]:
             stages += 1
         found.append(Instruction(start + 1, text, stage))
     return found
+
+
+def bases(dockerfile: str, args: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The images that a Dockerfile begins with, its syntax's too; None when it takes things from elsewhere,
+    or names images that cannot be told from here."""
+    known: dict[str, str] = {}
+    stages: set[str] = set()
+    found = [named[1] for named in [_SYNTAX.match(dockerfile)] if named]
+    for one in instructions(dockerfile):
+        word, _, rest = one.text.partition(" ")
+        if word.upper() == "ARG" and not stages:
+            name, _, default = rest.strip().partition("=")
+            known[name] = args.get(name, default.strip("\"'"))
+        elif word.upper() == "FROM":
+            names = [part for part in rest.split() if not part.startswith("--")]
+            image = _VARIABLE.sub(lambda one: known.get(one[1] or one[2], "$"), names[0])
+            found += [image] if image.lower() not in {*stages, "scratch"} else []
+            stages.add(one.stage.lower())
+        elif _REMOTE.match(one.text) or any(
+            not source.isdigit() and source.lower() not in stages for source in _FROM.findall(one.text)
+        ):
+            return None
+    return None if any("$" in name for name in found) or not stages else tuple(dict.fromkeys(found))
 
 
 def locate(step: str, dockerfile: str) -> Instruction | None:

@@ -32,12 +32,28 @@ def test_image_is_built_from_the_local_dockerfile(project: Folder) -> None:
 
 
 def test_second_build_comes_out_of_the_cache_and_gives_the_same_image(project: Folder) -> None:
-    first, second = project.run("build", "--json"), project.run("build", "--json")
+    first, second = project.run("build", "--json"), project.run("build", "--json", "--build-arg", "NEW=1")
     results = [done.events[-1]["data"] for done in (first, second)]
     assert results[0]["image"] == results[1]["image"]
     assert results[1]["cached"] >= 4
     kinds = {event["kind"] for event in second.events}
     assert {"build.step", "build.cached", "build.built"} <= kinds
+
+
+def test_an_unchanged_build_sends_nothing_at_all(project: Folder) -> None:
+    first = project.run("build").out
+    again = project.run("build")
+    assert "imaged-dev is up to date, nothing sent" in again.err
+    assert again.out == first
+    # Whatever could change the image is looked at: a file, the tag on the host, what is asked for.
+    project.write("app.py", "print('other')\n")
+    assert "4 cached" not in (changed := project.run("build")).err
+    assert changed.out != first
+    project.host.shell("docker", "tag", PYTHON_IMAGE, "imaged-dev")
+    assert "up to date" not in project.run("build").err
+    assert "up to date" in project.run("build").err
+    assert "up to date" not in project.run("build", "--build-arg", "NEW=1").err
+    assert "up to date" not in project.run("build", "--no-cache").err
 
 
 def test_a_failing_step_is_named_with_its_last_words_and_its_line(project: Folder) -> None:
