@@ -13,7 +13,7 @@ import typer
 
 from devbox.cli import options
 from devbox.cli.trace_source import collected, origin, query_of, resolve, say_losses
-from devbox.cli.trace_views import map_view, show_view, slow_view, trace_rows
+from devbox.cli.trace_views import diff_view, map_view, show_view, slow_view, trace_rows
 from devbox.errors import UsageError
 from devbox.ports.events import Event
 
@@ -110,6 +110,35 @@ def service_map(ctx: typer.Context, spool: Path | None = _SPOOL, local: bool = _
     with collected(run, spool, local) as store:
         edges = store.edges()
     run.console.result(map_view(run.console, edges), [asdict(edge) for edge in edges])
+
+
+@app.command()
+def diff(
+    ctx: typer.Context,
+    before: str = typer.Argument(..., metavar="BEFORE", help="A search, e.g. `age>10m`."),
+    after: str = typer.Argument(..., metavar="AFTER", help="Another, e.g. `age<10m`."),
+    spool: Path | None = _SPOOL,
+    local: bool = _LOCAL,
+    limit: int = typer.Option(20, "--limit", "-n", min=1, help="At most so many differences."),
+) -> None:
+    """Compare two sets of traces, place by place in the call tree: what came, what went, what became slower.
+
+    A search is what `devbox trace ls` takes; up to 200 traces of each are compared.
+    """
+    from devbox.traces.compare.analyse import compare
+
+    run = options.of(ctx)
+    sets = query_of(before), query_of(after)
+    with collected(run, spool, local) as store:
+        found = compare(
+            *([list(store.spans(one.trace_id)) for one in store.traces(200, one)] for one in sets)
+        )
+    if 0 in found.traces:
+        which = "before" if not found.traces[0] else "after"
+        raise UsageError(f"no trace fits {which}", next_steps=["devbox trace ls"])
+    rows = [{**asdict(row), "change": row.change} for row in found.differences]
+    data = {"traces": found.traces, "took": found.took, "differences": rows}
+    run.console.result(diff_view(run.console, found, limit), data)
 
 
 @app.command()

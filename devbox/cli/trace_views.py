@@ -8,13 +8,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from devbox.traces.analyse import Edge, Slow, tree
+from devbox.traces.patterns.analyse import findings
 from devbox.traces.render import duration, waterfall
 
 if TYPE_CHECKING:
     from devbox.cli.console import Console
+    from devbox.traces.compare.analyse import Comparison
     from devbox.traces.model import Span, TraceSummary
 
 SHORT_ID = 12
+MOST_SAID = 10
+"""Findings that a terminal shows."""
 
 
 def trace_rows(console: Console, traces: Sequence[TraceSummary], *, header: bool = True) -> str:
@@ -80,11 +84,39 @@ def show_view(console: Console, spans: Sequence[Span]) -> str:
         name = console.paint(line.name, "red") if line.failed else line.name
         mark = " !" if line.failed else ""
         out.append(f"{console.paint(line.service, 'blue')}  {name}  {bar} {line.took:>8}{mark}")
+    said = findings(roots)
+    if said:
+        out += ["", "findings:"]
+        out += [
+            f"  {console.paint(one.kind, 'yellow')}: {one.text}; {one.advice}" for one in said[:MOST_SAID]
+        ]
     failures = [span for span in spans if span.failed]
     if failures:
         out += ["", "errors:"]
         out += [f"  {span.operation.service}  {span.operation.name}: {span.message}" for span in failures]
     return "\n".join(out)
+
+
+def diff_view(console: Console, found: Comparison, limit: int) -> str:
+    """The largest differences per trace, slower ones in red, faster ones in green."""
+    rows = []
+    for row in found.differences[:limit]:
+        sign = "+" if row.change > 0 else "-" if row.change < 0 else " "
+        before, after = (
+            duration(one) if calls else "-" for one, calls in zip(row.self_time, row.calls, strict=True)
+        )
+        calls = " -> ".join(f"{one:g}" for one in dict.fromkeys(round(one, 1) for one in row.calls))
+        state = "" if row.state == "same" else row.state
+        rows.append(
+            [f"{sign}{duration(abs(row.change))}", before, after, calls, state, " > ".join(row.path[-3:])]
+        )
+    one, two = found.took
+    headline = (
+        f"{found.traces[0]} traces before, {found.traces[1]} after; the median took {duration(one)},"
+        f" now {duration(two)}; self time per trace:"
+    )
+    table = console.table(["CHANGE", "BEFORE", "AFTER", "CALLS", "", "WHERE"], rows, frozenset(range(4)))
+    return f"{headline}\n\n{table}"
 
 
 def map_view(console: Console, edges: Sequence[Edge]) -> str:
@@ -97,6 +129,7 @@ def map_view(console: Console, edges: Sequence[Edge]) -> str:
             edge.callee,
             edge.road,
             str(edge.count),
+            f"{edge.rate:.1f}/s",
             str(edge.errors or "-"),
             duration(edge.p50),
             duration(edge.p95),
@@ -104,5 +137,5 @@ def map_view(console: Console, edges: Sequence[Edge]) -> str:
         for edge in edges
     ]
     return console.table(
-        ["FROM", "TO", "ROAD", "CALLS", "ERRORS", "P50", "P95"], rows, frozenset((3, 4, 5, 6))
+        ["FROM", "TO", "ROAD", "CALLS", "RATE", "ERRORS", "P50", "P95"], rows, frozenset(range(3, 8))
     )

@@ -201,3 +201,18 @@ def test_the_page_takes_spools_and_otlp_until_ctrl_c(tmp_path: Path, spool: Path
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130
+
+
+def test_diff_says_what_became_slower(tmp_path: Path, spool: Path) -> None:
+    code = "import time\nwith tracer.span('job', version={0}):\n    with tracer.span('part'): time.sleep({1})"
+    run(code.format(1, 0), spool)
+    run(code.format(2, 0.05), spool)
+    done = devbox(tmp_path, "diff", "version=1", "version=2", "--spool", str(spool))
+    assert done.returncode == 0, done.stderr
+    headline, _, header, first, *_ = done.stdout.splitlines()
+    assert headline.startswith("1 traces before, 1 after")
+    assert header.split() == ["CHANGE", "BEFORE", "AFTER", "CALLS", "WHERE"]
+    assert first.startswith("+")
+    assert first.endswith("app job > app part")
+    none = devbox(tmp_path, "diff", "version=1", "version=3", "--spool", str(spool))
+    assert (none.returncode, "no trace fits after" in none.stderr) == (2, True)
