@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,9 @@ from devbox.cli.trace_source import Origin
 from devbox.ports.events import Event
 
 DAY = 86400.0
+PATIENT = (100_000, 20, 50)
+"""When to look for circles among objects: spans make none, and a large trace is a million objects that would
+be gone through again and again while it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Wish:
 
 def serve(run: Options, origin: Origin, wish: Wish) -> None:
     """Until Ctrl-C."""
+    gc.set_threshold(*PATIENT)
     with _served(origin, wish) as url:
         text = f"traces of {origin.title}: {url}   (Ctrl-C ends it)"
         run.console.event(Event("trace.ui", text, {"url": url}))

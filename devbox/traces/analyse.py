@@ -142,7 +142,10 @@ def critical_steps(roots: Sequence[Node]) -> list[Step]:
         return []
     reach: dict[str, int] = {}
     for node in reversed(list(walk(roots))):
-        reach[node.span.span_id] = max([node.span.end, *(reach[one.span.span_id] for one in node.children)])
+        end = node.span.end
+        for child in node.children:
+            end = max(end, reach[child.span.span_id])
+        reach[node.span.span_id] = end
     root = max(roots, key=lambda one: reach[one.span.span_id])
     steps: list[Step] = []
     stack = [(root, root.span.start, reach[root.span.span_id])]

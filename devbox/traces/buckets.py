@@ -4,7 +4,9 @@ read from them is within 3.2 % of the value that did occur.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 
 FINE = 4
 """2 ** FINE buckets to a doubling."""
@@ -28,13 +30,17 @@ def middle(number: int) -> int:
 
 def percentile_of(counts: Mapping[int, int], percent: float) -> int:
     """Nearest rank over buckets and their counts."""
-    total = sum(counts.values())
-    rank = -(-total * percent // 100)
-    for number in sorted(counts):
-        rank -= counts[number]
-        if rank <= 0:
-            return middle(number)
-    return 0
+    numbers = sorted(counts)
+    return percentiles(numbers, [counts[number] for number in numbers], (percent,))[0]
+
+
+def percentiles(numbers: Sequence[int], counts: Iterable[int], percents: Sequence[float]) -> list[int]:
+    """The same for several percentiles at once; buckets in order, each with its count."""
+    reached = list(accumulate(counts))
+    if not reached:
+        return [0] * len(percents)
+    ranks = [-(-reached[-1] * percent // 100) for percent in percents]
+    return [middle(numbers[min(bisect_left(reached, rank), len(reached) - 1)]) for rank in ranks]
 
 
 def rank_of(counts: Mapping[int, int], ns: int) -> float:

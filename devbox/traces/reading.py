@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from devbox.traces.analyse import uncovered
 from devbox.traces.database import Database
 from devbox.traces.model import STATUSES, Operation, Span, SpanEvent
+from devbox.traces.share import Row
 
 _SELECT = (
     "SELECT t.id, s.id, s.parent, s.operation, s.start, s.took, s.status, s.added, p.identity,"
@@ -24,6 +26,28 @@ def spans_of(database: Database, number: int) -> Iterator[Span]:
 def all_spans(database: Database) -> Iterator[Span]:
     """Every span there is, by trace and start."""
     return _spans(database.db.execute(f"{_SELECT} ORDER BY s.trace, s.start"))
+
+
+def span_of(database: Database, number: int, span_id: str) -> tuple[Span, int] | None:
+    """One span and its self time; what is below it is not read."""
+    name = bytes.fromhex(span_id)
+    found = next(
+        _spans(database.db.execute(f"{_SELECT} WHERE s.trace = ? AND s.id = ?", (number, name))), None
+    )
+    if found is None:
+        return None
+    parts = database.db.execute(
+        "SELECT start, start + took FROM span WHERE trace = ? AND parent = ?", (number, name)
+    )
+    return found, uncovered(found.start, found.end, parts.fetchall())
+
+
+def outline(database: Database, number: int) -> list[Row]:
+    """The spans of one trace by start, as they are stored: quick, for those who want its shape first."""
+    return database.db.execute(
+        "SELECT id, parent, operation, start, took, status, added FROM span WHERE trace = ? ORDER BY start",
+        (number,),
+    ).fetchall()
 
 
 def number_of(database: Database, trace_id: str) -> int | None:

@@ -21,6 +21,8 @@ TAG = 1 << 32
 """Tokens from here on are of attributes."""
 LONGEST_VALUE = 200
 
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+
 Row = tuple[bytes, bytes | None, int, int, int, int, str | None]
 """A stored span: id, parent, operation, start, took, status, added."""
 
@@ -51,7 +53,7 @@ class Share:
         """As it is stored beside the trace."""
         functions = [[*key, *values] for key, values in self.functions.items()]
         edges = [[*key, *values] for key, values in self.edges.items()]
-        return json.dumps([self.window, functions, edges], separators=(",", ":"))
+        return _ENCODE([self.window, functions, edges])
 
     @classmethod
     def unpacked(cls, text: str | None) -> Share:

@@ -14,8 +14,9 @@ from devbox.traces.analyse import Edge, Slow
 from devbox.traces.database import Database, Full
 from devbox.traces.model import Account, Operation, Process, Span, TraceSummary
 from devbox.traces.query import Query
-from devbox.traces.reading import all_spans, number_of, spans_of
+from devbox.traces.reading import all_spans, number_of, outline, span_of, spans_of
 from devbox.traces.search import search, summaries
+from devbox.traces.share import Row
 from devbox.traces.writing import Writer
 
 DEFAULT_BOUND = 512 << 20
@@ -179,6 +180,17 @@ class Store:
     ) -> list[TraceSummary]:
         """Traces that fit; `order` is newest or slowest (first)."""
         return search(self._database, query or Query(), limit, order)
+
+    def outline(self, trace_id: str) -> tuple[list[Row], dict[int, Operation]]:
+        """A trace's rows by start, and the operations that they name by number: quicker than its spans."""
+        number = number_of(self._database, trace_id)
+        rows = [] if number is None else outline(self._database, number)
+        return rows, self._database.operations() if rows else {}
+
+    def span(self, trace_id: str, span_id: str) -> tuple[Span, int] | None:
+        """One span and its self time in ns."""
+        number = number_of(self._database, trace_id)
+        return None if number is None else span_of(self._database, number, span_id)
 
     def summaries(self, trace_ids: Sequence[str]) -> list[TraceSummary]:
         """The rows of these traces, as far as they are here."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 
 from devbox.traces.analyse import Edge, Slow
-from devbox.traces.buckets import percentile_of
+from devbox.traces.buckets import percentile_of, percentiles
 from devbox.traces.database import Database
 from devbox.traces.model import Operation
 from devbox.traces.share import WINDOW, Share, share_of
@@ -123,34 +126,18 @@ def _forget_old_steps(database: Database) -> None:
 def functions(database: Database) -> list[Slow]:
     """All functions by the sum of their self times, the guilty one first."""
     operations = database.operations()
-    counts: dict[int, dict[int, int]] = defaultdict(dict)
-    sums: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for operation, at, calls, errors, own, example in database.db.execute(
-        "SELECT * FROM bucket WHERE calls > 0 ORDER BY operation, bucket"
-    ):
-        counts[operation][at] = calls
-        total = sums[operation]
-        total[0] += calls
-        total[1] += errors
-        total[2] += own
-        total[3] = example  # of the highest bucket: the slowest call's
+    listed = database.db.execute("SELECT * FROM bucket WHERE calls > 0 ORDER BY operation, bucket").fetchall()
     trends = _trends(database)
-    examples = _trace_ids(database, [total[3] for total in sums.values()])
-    rows = [
-        Slow(
-            operations[number],
-            calls,
-            errors,
-            own,
-            percentile_of(counts[number], 50),
-            percentile_of(counts[number], 95),
-            percentile_of(counts[number], 99),
-            examples.get(example, ""),
-            trends.get(number, ()),
-        )
-        for number, (calls, errors, own, example) in sums.items()
-    ]
-    return sorted(rows, key=lambda row: (-row.total, row.operation.service, row.operation.name))
+    rows, examples = [], []
+    for number, found in groupby(listed, itemgetter(0)):
+        _, buckets, calls, errors, selfs, newest = zip(*found, strict=True)
+        p50, p95, p99 = percentiles(buckets, calls, (50, 95, 99))
+        trend = trends.get(number, ())
+        rows.append(Slow(operations[number], sum(calls), sum(errors), sum(selfs), p50, p95, p99, "", trend))
+        examples.append(newest[-1])  # of the highest bucket: the slowest call's
+    names = _trace_ids(database, examples)
+    named = [replace(row, slowest=names.get(one, "")) for row, one in zip(rows, examples, strict=True)]
+    return sorted(named, key=lambda row: (-row.total, row.operation.service, row.operation.name))
 
 
 def _trends(database: Database) -> dict[int, tuple[int, ...]]:

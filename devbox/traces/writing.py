@@ -11,6 +11,9 @@ from typing import Any
 from devbox.traces.model import STATUSES, Operation, Process, Span
 from devbox.traces.share import token
 
+_ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str).encode
+"""One encoder for all: json.dumps makes a new one for every call that is not all defaults."""
+
 
 class Writer:
     """Inserts; remembers the numbers of operations, until it is told to forget them."""
@@ -137,4 +140,4 @@ def _added(span: Span) -> str | None:
         added["m"] = span.message
     if span.tracestate:
         added["t"] = span.tracestate
-    return json.dumps(added, separators=(",", ":"), ensure_ascii=False) if added else None
+    return _ENCODE(added) if added else None

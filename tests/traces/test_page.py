@@ -68,6 +68,7 @@ LAST_BAR = """(() => {
 def test_the_waterfall_shows_every_span_in_its_place(page: Page, shop: Served) -> None:
     page.open(f"{shop.url}trace/{TRACE}")
     page.until("document.querySelectorAll('.row:not([hidden])').length == 12")
+    page.until("document.querySelector('.row.critical')")
     rows = page.run(
         "[...document.querySelectorAll('.row:not([hidden])')].map((row) => [row.getAttribute('aria-level'),"
         " row.querySelector('.name').innerText, row.querySelector('.took').innerText,"

@@ -34,7 +34,10 @@ def hop(start: float, took: float, inner: float, **more: object) -> list[Span]:
 
 FOUND = {
     "N+1 calls": [calls(6, 8, 10), calls(40, 2, 2.2)],
-    "retry storm": [calls(4, 5, 10, status="error"), [*calls(3, 5, 10, status="error"), replace(calls(6, 5, 10)[5], span_id="d" * 16)]],
+    "retry storm": [  # the last one did not help, and the last one did
+        calls(4, 5, 10, status="error"),
+        [*calls(3, 5, 10, status="error"), replace(calls(6, 5, 10)[5], span_id="d" * 16)],
+    ],
     "convoy": [[at("shop work", n / 10, 20 * (n + 1), "1", id=f"w{n}") for n in range(4)]],
     "serial calls": [[*hop(0, 40, 39), *hop(45, 50, 49, name="stock")]],
     "queue wait": [[

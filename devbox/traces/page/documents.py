@@ -4,18 +4,20 @@ the order of the waterfall, for there may be a hundred thousand of them.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from devbox.traces.analyse import Edge, Node, Slow, critical_steps, tree, walk
+from devbox.traces.analyse import Edge, Slow, critical_steps, tree, uncovered
 from devbox.traces.buckets import middle, percentile_of, rank_of
 from devbox.traces.compare.analyse import Comparison
 from devbox.traces.model import Operation, Span, TraceSummary
 from devbox.traces.patterns.analyse import findings
+from devbox.traces.share import Row
 
-FAILED, CRITICAL, MISSING, TOLD = 1, 2, 4, 8
-"""Flags of a span; TOLD: it has events."""
+FAILED, MISSING = 1, 4
+"""Flags of a span (2 is the page's own: on the critical path)."""
 
 Locate = Callable[[str], str]
 """A file as a span names it -> the same file on this machine, or ""."""
@@ -60,44 +62,82 @@ def edge(one: Edge) -> dict[str, Any]:
     return asdict(one)
 
 
-def trace(spans: Sequence[Span], locate: Locate) -> dict[str, Any]:
-    """A whole trace, analysed."""
-    roots = tree(spans)
-    steps = critical_steps(roots)
-    nodes = list(walk(roots))
-    index = {node.span.span_id: at for at, node in enumerate(nodes)}
-    start = min(span.start for span in spans)
-    kinds: dict[Operation, int] = {}
-    columns: dict[str, list[Any]] = {
-        "id": [node.span.span_id for node in nodes],
-        "parent": [-1 if not node.depth else index[node.span.parent_id] for node in nodes],
-        "op": [kinds.setdefault(node.span.operation, len(kinds)) for node in nodes],
-        "start": [node.span.start - start for node in nodes],
-        "took": [node.span.duration for node in nodes],
-        "self": [node.self_time for node in nodes],
-        "flags": [_flags(node) for node in nodes],
-    }
+def trace(name: str, rows: Sequence[Row], known: Mapping[int, Operation], locate: Locate) -> dict[str, Any]:
+    """A trace's shape: all that a first look needs, from stored rows by start; `analysis` is the rest."""
+    order, parents = _in_tree_order(rows)
+    place = {at: position for position, at in enumerate(order)}
+    start = rows[0][3]
+    kinds: dict[int, int] = {}
+    sorted_rows = [rows[at] for at in order]
     return {
-        "id": spans[0].trace_id,
+        "id": name,
         "start": start,
-        "took": max(span.end for span in spans) - start,
-        "operations": [operation(one, locate) for one in kinds],
-        "spans": columns,
+        "took": max(row[3] + row[4] for row in rows) - start,
+        "spans": {
+            "id": [row[0].hex() for row in sorted_rows],
+            "parent": [place[parents[at]] if at in parents else -1 for at in order],
+            "op": [kinds.setdefault(row[2], len(kinds)) for row in sorted_rows],
+            "start": [row[3] - start for row in sorted_rows],
+            "took": [row[4] for row in sorted_rows],
+            "self": _self_times(rows, order, parents),
+            "flags": [
+                (row[5] == 2) * FAILED + (row[1] is not None and at not in parents) * MISSING
+                for at, row in zip(order, sorted_rows, strict=True)
+            ],
+        },
+        "operations": [operation(known[number], locate) for number in kinds],
+    }
+
+
+def _in_tree_order(rows: Sequence[Row]) -> tuple[list[int], dict[int, int]]:
+    """The rows' places depth first, children by start; and each one's parent. Cycles of parents are cut."""
+    at_of = {row[0]: at for at, row in enumerate(rows)}
+    parents = {at: at_of[row[1]] for at, row in enumerate(rows) if row[1] in at_of}
+    children: dict[int, list[int]] = defaultdict(list)
+    for at, parent in parents.items():
+        children[parent].append(at)
+    order: list[int] = []
+    reached: set[int] = set()
+    for first in [at for at in range(len(rows)) if at not in parents] + list(parents):
+        if first in reached:
+            continue
+        parents.pop(first, None)  # a root already, or the place where a cycle is cut
+        stack = [first]
+        while stack:
+            at = stack.pop()
+            if at in reached:
+                continue
+            reached.add(at)
+            order.append(at)
+            if at in children:
+                stack.extend(reversed(children[at]))
+    return order, parents
+
+
+def _self_times(rows: Sequence[Row], order: Sequence[int], parents: Mapping[int, int]) -> list[int]:
+    parts: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for at, parent in parents.items():
+        parts[parent].append((rows[at][3], rows[at][3] + rows[at][4]))
+    return [
+        uncovered(rows[at][3], rows[at][3] + rows[at][4], parts[at]) if at in parts else rows[at][4]
+        for at in order
+    ]
+
+
+def analysis(spans: Sequence[Span]) -> dict[str, Any]:
+    """What there is to say about a trace: its critical path and its patterns. Spans by their ids."""
+    roots = tree(spans)
+    start = min(span.start for span in spans)
+    steps = critical_steps(roots)
+    return {
+        "critical": list(dict.fromkeys(step.node.span.span_id for step in steps)),
         "steps": [
-            [index[step.node.span.span_id], step.start - start, step.end - start, int(step.waiting)]
+            [step.node.span.span_id, step.start - start, step.end - start, int(step.waiting)]
             for step in steps
             if step.end > step.start
         ],
-        "findings": [
-            {**asdict(one), "spans": [index[name] for name in one.spans]} for one in findings(roots)
-        ],
+        "findings": [asdict(one) for one in findings(roots)],
     }
-
-
-def _flags(node: Node) -> int:
-    span = node.span
-    told = TOLD if span.events else 0
-    return span.failed * FAILED + node.critical * CRITICAL + node.missing * MISSING + told
 
 
 def detail(span: Span, peers: Mapping[int, int], own: int, resource: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from typing import Any, TypeVar
 
 from devbox.errors import UsageError
 from devbox.rendering import templates_dir
-from devbox.traces.analyse import self_time
 from devbox.traces.compare.analyse import compare
 from devbox.traces.model import Span
 from devbox.traces.page import documents
@@ -61,6 +61,7 @@ class TracePage:
             Route("GET", "/api/map", self._map),
             Route("GET", "/api/compare", self._compare),
             Route("GET", "/api/trace/{trace}", self._trace),
+            Route("GET", "/api/trace/{trace}/analysis", self._analysis),
             Route("GET", "/api/trace/{trace}/log", self._log),
             Route("GET", "/api/trace/{trace}/span/{span}", self._span),
             Route("POST", "/api/open", self._open),
@@ -115,22 +116,28 @@ class TracePage:
     def _spans(self, trace: str) -> list[Span]:
         found = self._stored(trace)
         if not found:
-            raise Refused(404, f"no trace {trace}: it was never here, or it had to make room for newer ones")
+            raise _unknown(trace)
         return found
 
     def _trace(self, request: Request, trace: str) -> Response:
-        return as_json(documents.trace(self._spans(trace), self._sources.locate))
+        rows, operations = self._read(lambda store: store.outline(trace))
+        if not rows:
+            raise _unknown(trace)
+        return as_json(documents.trace(trace, rows, operations, self._sources.locate))
+
+    def _analysis(self, request: Request, trace: str) -> Response:
+        return as_json(documents.analysis(self._spans(trace)))
 
     def _log(self, request: Request, trace: str) -> Response:
         return as_json(documents.told(self._spans(trace)))
 
     def _span(self, request: Request, trace: str, span: str) -> Response:
-        spans = self._spans(trace)
-        one = next((one for one in spans if one.span_id == span), None)
-        if one is None:
+        stored = self._read(lambda store: store.span(trace, span)) if _is_id(span) else None
+        if stored is None:
             raise Refused(404, f"no span {span} in this trace")
-        own = self_time(one, (child for child in spans if child.parent_id == span))
-        peers, resource = self._read(lambda store: (store.peers(one.operation), store.resource(one.process)))
+        one, own = stored
+        peers = self._read(lambda store: store.peers(one.operation))
+        resource = self._read(lambda store: store.resource(one.process))
         found: dict[str, Any] = documents.detail(one, peers, own, resource)
         local = self._sources.locate(one.operation.file)
         found["links_to"] = links(local, one.operation.line, self._about.project) if local else {}
@@ -145,6 +152,14 @@ class TracePage:
             raise Refused(404, f"{wanted.get('file')} is not a file of this project here")
         line = wanted.get("line", 1)
         return as_json({"opened": open_in_editor(local, line if isinstance(line, int) else 1)})
+
+
+def _is_id(text: str) -> bool:
+    return re.fullmatch("[0-9a-f]{16}", text) is not None
+
+
+def _unknown(trace: str) -> Refused:
+    return Refused(404, f"no trace {trace}: it was never here, or it had to make room for newer ones")
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import { chip } from "traces/pieces.js";
 const MOST = 400;
 
 export function path(tree, choose) {
-  const steps = tree.trace.steps.map(([at, from, to, waiting]) => ({ at, from, to, waiting, took: to - from }));
+  const steps = tree.steps;
   const whole = steps.reduce((sum, step) => sum + step.took, 0) || 1;
   const sums = new Map();
   for (const step of steps) {

@@ -21,6 +21,7 @@ export async function traceView(page, id, query) {
   const side = detail(tree, page);
   const stage = h("div", { class: "stage" });
   const tabs = Object.entries(LOOKS).map(([key, [name]]) => h("button", { role: "tab", "data-key": key, onclick: () => look(key) }, name, h("kbd", {}, key)));
+  const told = h("div", {});
   const looks = {};
   let chosen = -1, current = null;
 
@@ -33,30 +34,38 @@ export async function traceView(page, id, query) {
       h("header", { class: "headline" }, h("h1", {}, tree.operation(0).name), dots([...new Set(trace.operations.map((one) => one.service))]),
         h("dl", { class: "figures" }, figures.map(([name, value]) => h("div", { class: name === "errors" && failed ? "failed" : "" }, h("dt", {}, name), h("dd", {}, value)))),
         h("code", { class: "id", title: "trace id" }, id)),
-      trace.findings.length ? findings() : "",
+      told,
       h("div", { class: "tabs", role: "tablist" }, tabs),
       stage),
     side.element));
 
   function findings() {
-    return h("details", { class: "findings", open: trace.findings.length < 4 }, h("summary", {}, h("b", {}, `${trace.findings.length} finding${trace.findings.length === 1 ? "" : "s"}`), " ", trace.findings.length > 3 ? [...new Set(trace.findings.map((one) => one.kind))].join(", ") : ""),
-      h("ul", {}, trace.findings.slice(0, 20).map((one) => h("li", {}, h("button", { class: "finding", onclick: () => choose(one.spans[0]) },
+    const found = tree.findings;
+    return h("details", { class: "findings", open: found.length < 4 }, h("summary", {}, h("b", {}, `${found.length} finding${found.length === 1 ? "" : "s"}`), " ", found.length > 3 ? [...new Set(found.map((one) => one.kind))].join(", ") : ""),
+      h("ul", {}, found.slice(0, 20).map((one) => h("li", {}, h("button", { class: "finding", onclick: () => choose(one.spans[0]) },
         h("b", {}, one.kind), h("span", {}, one.text), h("small", {}, one.advice))))));
   }
 
+  async function analyse() {
+    tree.learn(await get(`/api/trace/${id}/analysis`));
+    if (tree.findings.length) show(told, findings());
+    look(current);
+  }
+
   function look(key) {
-    looks[key] ??= LOOKS[key][1](tree, choose);
     current = key;
-    show(stage, looks[key].element);
     for (const tab of tabs) tab.setAttribute("aria-selected", tab.dataset.key === key);
+    if (key === "c" && !tree.steps) return show(stage, h("p", { class: "hint" }, "following the critical path …"));
+    looks[key] ??= LOOKS[key][1](tree, choose);
+    show(stage, looks[key].element);
     if (chosen >= 0) looks[key].select(chosen);
     looks[key].redraw();
-    remember();
+    return remember();
   }
 
   function choose(at) {
     chosen = at;
-    looks[current].select(at);
+    looks[current]?.select(at);
     side.select(at).catch((error) => page.problem(error.message));
     remember();
   }
@@ -73,7 +82,7 @@ export async function traceView(page, id, query) {
     else if (event.key === "e" && chosen >= 0) openSource(tree.operation(chosen), page.problem);
     else if (event.key === "n") choose(tree.next(chosen, (at) => tree.has(at, CRITICAL)));
     else if (event.key === "x" && failed) choose(tree.next(chosen, (at) => tree.has(at, FAILED)));
-    else return looks[current].key(event);
+    else return looks[current]?.key(event) ?? false;
     return true;
   }
 
@@ -81,7 +90,8 @@ export async function traceView(page, id, query) {
   const wanted = tree.id.indexOf(query.get("span")), named = trace.operations.findIndex((one) => one.name === query.get("op"));
   if (wanted >= 0) choose(wanted);
   else if (named >= 0) choose(slowestOf(tree, named));
-  return { key, redraw: () => looks[current].redraw(), live(message) {
+  analyse().catch((error) => page.problem(error.message));
+  return { key, redraw: () => looks[current]?.redraw(), live(message) {
     if (message.traces?.some((one) => one.id === id && one.spans !== tree.size)) page.problem("This trace has grown: reload to see all of it");
   } };
 }

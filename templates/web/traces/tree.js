@@ -1,6 +1,6 @@
 // A trace's columns, and what follows from them: depths, where subtrees end, which rows are visible.
 
-export const FAILED = 1, CRITICAL = 2, MISSING = 4, TOLD = 8;
+export const FAILED = 1, CRITICAL = 2, MISSING = 4;
 
 export class Tree {
   constructor(trace) {
@@ -19,6 +19,14 @@ export class Tree {
     }
     this.folded = new Set();
     this.unfold();
+  }
+
+  // What the server found out after the first look: ids become rows.
+  learn(analysis) {
+    const row = new Map(this.id.map((id, at) => [id, at]));
+    for (const id of analysis.critical) this.flags[row.get(id)] |= CRITICAL;
+    this.steps = analysis.steps.map(([id, from, to, waiting]) => ({ at: row.get(id), from, to, waiting, took: to - from }));
+    this.findings = analysis.findings.map((one) => ({ ...one, spans: one.spans.map((id) => row.get(id)) }));
   }
 
   operation(at) { return this.trace.operations[this.op[at]]; }
