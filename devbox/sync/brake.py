@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from devbox.ports.tree import Remove, RemoveDirectory
 from devbox.sync import plan as planning
 from devbox.sync.model import Plan, View
 
@@ -30,10 +31,11 @@ class Brake:
         while self._recent and self._recent[0][0] < now - WINDOW:
             self._recent.popleft()
         before = sum(count for _, count in self._recent)
-        deletes = planning.deletes(plan)
+        deletes = planning.deletes(view, plan)
         if self.confirmed or not deletes:
             return
-        if planning.too_many_deletes(plan, before, self.known()):
+        nothing_else = all(isinstance(one, Remove | RemoveDirectory) for one in plan.operations)
+        if planning.too_many_deletes(deletes, before, self.known(), nothing_else):
             self.parked.update(planning.without_deletes(plan))
         else:
             self._recent.append((now, deletes))

@@ -133,6 +133,8 @@ class Looking:
         self.skipped.update(found.skipped)
         near = {*wanted, *found.entries, *records}
         intents = self.index.intents()
+        # What an interrupted session may have put there is not in the index: only the host can tell.
+        asking = asking or not intents.keys().isdisjoint(near)
         if not asking and self._unclear_paths().isdisjoint({*found.entries, *records}):
             return View(found.entries, records, None, intents)
         near_intents = {path: one for path, one in intents.items() if path in near}

@@ -61,6 +61,7 @@ class Outcomes:
         again = _paths(one.operation for one in clashes if not self._met(tree, one.operation.path, there))
         for one in clashes:
             self.doubts.index.undone(one.operation)
+            self._say(one)
         return again
 
     def folders_kept(self, again: set[bytes]) -> set[bytes]:
@@ -134,6 +135,8 @@ class Outcomes:
             data["reason"] = self.plan.reasons.get(operation.path, "")
             many = self.plan.size > TOO_MANY_TO_SAY
             self.emit(Event("sync.applied", "" if many else f"{verb(operation)} {shown}", data))
+        else:
+            self.emit(Event("sync.postponed", "", data))
 
 
 def _paths(operations: Iterable[Operation]) -> set[bytes]:

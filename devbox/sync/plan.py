@@ -69,21 +69,20 @@ def _waves(view: View, draft: _Draft) -> list[list[Operation]]:
     return [wave for wave in waves if wave]
 
 
-def deletes(plan: Plan) -> int:
-    """How many files the plan deletes."""
-    return sum(isinstance(operation, Remove) for operation in plan.operations)
+def deletes(view: View, plan: Plan) -> int:
+    """How many files of the index the plan deletes."""
+    return sum(isinstance(one, Remove) and one.path in view.records for one in plan.operations)
 
 
-def too_many_deletes(plan: Plan, before: int, known: int) -> bool:
+def too_many_deletes(count: int, before: int, known: int, nothing_else: bool) -> bool:
     """Whether so much goes of what the index knows that a person should say yes to it.
 
     `before`: files that were deleted a moment ago; `known`: files that are in the index still. Nothing left
-    at all is too many as well, however few there were: an emptied folder, or one that was unmounted.
+    at all, and `nothing_else` done, is too many however few there were: an emptied or unmounted folder.
     """
-    count = deletes(plan)
     if count + before >= MANY_DELETES and (count + before) * 2 > known + before:
         return True
-    return count >= known and all(isinstance(one, Remove | RemoveDirectory) for one in plan.operations)
+    return nothing_else and count >= known
 
 
 def without_deletes(plan: Plan) -> list[bytes]:

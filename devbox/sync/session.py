@@ -64,7 +64,7 @@ class Session:
             doubtful = self.rounds.apply(tree, view, plan, report)
         for path in doubtful:
             report.problems.setdefault(path, "keeps changing while it is read")
-        self._index.forget_intents(doubtful)
+        self._index.forget_intents(doubtful | self.rounds.brake.parked)
         self.rounds.end(tree)
         return self._finish(report, start)
 

@@ -73,7 +73,7 @@ class TestBrake:
         for now in range(8):
             view, plan = _deleting(5)
             brake.hold(view, plan, now / 10)
-            left -= planning.deletes(plan)
+            left -= planning.deletes(view, plan)
         assert left == 20, "half of it went before it was a mass"
 
     def test_what_went_long_ago_does_not_count(self) -> None:
@@ -82,7 +82,7 @@ class TestBrake:
         for hour in range(7):
             view, plan = _deleting(5)
             brake.hold(view, plan, hour * 3600.0)
-            left -= planning.deletes(plan)
+            left -= planning.deletes(view, plan)
         assert (left, brake.parked) == (5, set())
 
     def test_the_last_file_of_a_small_project(self) -> None:
@@ -92,7 +92,7 @@ class TestBrake:
         assert len(brake.parked) == 3
         view, plan = _deleting(3, b"new")
         brake.hold(view, plan, 0.0)
-        assert planning.deletes(plan) == 3, "something else comes: it was renamed, not emptied"
+        assert planning.deletes(view, plan) == 3, "something else comes: it was renamed, not emptied"
 
     def test_what_comes_back_waits_no_longer(self) -> None:
         brake = Brake(lambda: 2)

@@ -365,6 +365,46 @@ def test_a_folder_goes_after_the_file_in_it_that_was_refused_first(bench: Bench)
     tree.close()
 
 
+class Moving(SftpTree):
+    """The user renames a file while it is on its way, once."""
+
+    renames: list[tuple[Path, Path]]
+
+    def apply(self, waves: Sequence[Sequence[Operation]], sent: Sent) -> Iterator[Outcome]:
+        while self.renames:
+            old, new = self.renames.pop()
+            old.rename(new)
+        yield from super().apply(waves, sent)
+
+
+def test_what_was_put_before_a_kill_goes_though_it_is_renamed_while_the_next_run_sends_it(
+    bench: Bench,
+) -> None:
+    """Found by chaos: the file stands there, only the journal knows, and the new put of it is called off."""
+    (bench.here / "other").write_text("x")
+    bench.run()
+    (bench.here / "f").write_text("put, and killed before it was written down")
+    session = bench.session()
+    tree = bench.connect()
+    _view, plan = session.rounds.whole(tree)
+    session.rounds.index.intend(plan.operations)
+    list(tree.apply(plan.waves, lambda count: None))
+    tree.close()
+    session.close()
+    (bench.here / "f").write_text("saved once more, then renamed by hand")
+
+    def connect() -> Tree:
+        tree = Moving(sftp_server(), str(bench.there), "host")
+        tree.renames = [(bench.here / "f", bench.here / "g")]
+        return tree
+
+    session = Session(bench.place(), connect, bench.events.append)
+    session.run_once()
+    session.close()
+    bench.run()
+    assert picture(bench.there) == picture(bench.here)
+
+
 class Watching:
     """A session that watches on a thread of its own."""
 
