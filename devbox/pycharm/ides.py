@@ -37,6 +37,20 @@ def _processes() -> list[str]:
     return command.run(["ps", "-axww", "-o", "args="]).out.splitlines() if command.available("ps") else []
 
 
+def _alive(pid: int) -> bool:
+    """Whether a process of that number is there. Signal 0 asks on POSIX; on Windows it would be a ^C."""
+    if sys.platform == "win32":
+        listed = command.run(["tasklist", "/NH", "/FI", f"PID eq {pid}"])
+        return str(pid) in listed.out.split()
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What the search rests on. `system` is sys.platform's word: linux, darwin or win32."""
@@ -45,6 +59,7 @@ class Machine:
     home: Path
     environment: Mapping[str, str]
     processes: Callable[[], Iterable[str]] = field(default=_processes)
+    alive: Callable[[int], bool] = field(default=_alive)
 
 
 def this_machine() -> Machine:
@@ -135,7 +150,7 @@ def running(ide: Ide, machine: Machine) -> str:
 
     A running IDE writes its settings when it closes, over ours.
     """
-    if pid := _lock_owner(ide.folder / ".lock"):
+    if pid := _lock_owner(ide.folder / ".lock", machine):
         return f"{ide.folder / '.lock'} names process {pid}, which is alive"
     if _held(ide.folder / "port.lock"):
         return f"{ide.folder / 'port.lock'} is locked"
@@ -146,17 +161,13 @@ def running(ide: Ide, machine: Machine) -> str:
     return ""
 
 
-def _lock_owner(path: Path) -> int:
+def _lock_owner(path: Path, machine: Machine) -> int:
     """The process that a lock file names when it is alive, else 0 (versions from 2022.1 on)."""
     try:
         pid = int(path.read_text().strip() or 0)
-        if pid > 0:
-            os.kill(pid, 0)
-        return max(pid, 0)
-    except PermissionError:
-        return pid
     except (OSError, ValueError):
         return 0
+    return pid if pid > 0 and machine.alive(pid) else 0
 
 
 def _held(path: Path) -> bool:

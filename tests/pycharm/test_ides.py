@@ -100,6 +100,15 @@ def test_running_by_the_lock_file(tmp_path: Path) -> None:
     assert running(ide, machine("linux", tmp_path)) == ""
 
 
+@pytest.mark.parametrize(("text", "why"), [("4711", "names process 4711"), ("-1", ""), ("9" * 30, "")])
+def test_the_lock_files_process_is_asked_for_by_its_number(tmp_path: Path, text: str, why: str) -> None:
+    ide = Ide("PyCharm2024.1", tmp_path, (2024, 1))
+    (tmp_path / ".lock").write_text(text)
+    windows = Machine("win32", tmp_path, {}, processes=list, alive=lambda pid: pid == 4711)
+    assert why in running(ide, windows)
+    assert bool(why) == bool(running(ide, windows))
+
+
 def test_running_by_a_held_port_lock(tmp_path: Path) -> None:
     lock = tmp_path / "port.lock"
     lock.touch()

@@ -119,6 +119,36 @@ def test_nothing_is_stale_and_nothing_changes_again(bound: tuple[str, Stage]) ->
     assert ("merged" in said, "written" in said, "removed" in said) == (False, False, False)
 
 
+def test_the_older_form_leads_to_the_same_image_and_host(stage: Stage) -> None:
+    stage.use("docker")
+    stage.devbox("pycharm", "--install", "--pycharm", "2023.2")
+    settings = stage.settings
+    configuration = settings.configuration("devbox service web")
+    older = settings.sdk(settings.project_sdk).find("additional")
+    assert older is not None
+    attributes = dict(older.attributes)
+    image, path = attributes["DOCKER_IMAGE_NAME"], attributes["INTERPRETER_PATH"]
+    assert value(settings.sdk(settings.project_sdk), "homePath") == f"docker://{image}/{path}"
+    server = DockerServer.named(settings, attributes["DOCKER_ACCOUNT_NAME"])
+    words = [
+        *server.words,
+        "run",
+        "--rm",
+        *mounts(settings, configuration),
+        image,
+        path,
+        "-c",
+        "print('run')",
+    ]
+    assert eye.output(words) == "run\n"
+    mappings = settings.first(settings.project / ".idea/remote-mappings.xml", "remote-mappings")
+    table = settings.root(settings.options / "jdk.table.xml")
+    known = {f"python@{one.get('value')}" for one in table.walk() if one.tag == "homePath"}
+    assert mappings.get("server-id") in known
+    stage.use("docker")
+    assert not (settings.project / ".idea/remote-mappings.xml").exists()
+
+
 def test_docker_answers_at_the_address_with_the_certificates(stage: Stage) -> None:
     settings = stage.settings
     name = settings.first(settings.options / "remote-servers.xml", "remote-server").get("name") or ""
