@@ -27,7 +27,9 @@ def sections(config: Config, reach: wiring.Reach, console: Console) -> list[Sect
     return [
         Section("ssh", Stage.SSH, reach.checks),
         *(_daemon(config, store, reach) if wants_docker else []),
-        Section("environment", Stage.CLIENT, lambda: local.checks(os.environ, store.context)),
+        Section(
+            "environment", Stage.CLIENT, lambda: local.checks(os.environ, store.context, _tls_host(store))
+        ),
         Section(
             "folders", Stage.SYNC, lambda: remote.folders(reach.host(), roots, f"devbox init {config.host}")
         ),
@@ -63,6 +65,12 @@ def _daemon(config: Config, store: Store, reach: wiring.Reach) -> list[Section]:
     kept = Section("kept here", Stage.CLIENT, lambda: checks.client(store, time.time()))
     tls = [Section("TLS", Stage.TLS, from_here), kept]
     return [Section("dockerd", Stage.DAEMON, on_host), *(tls if docker.endpoint.value != "ssh" else [])]
+
+
+def _tls_host(store: Store) -> str:
+    """Where Docker's own clients find the TLS port, "" when there is none."""
+    record = store.record()
+    return record.hostname if record and record.endpoint == "tls" else ""
 
 
 def _sync(config: Config) -> list[Check]:

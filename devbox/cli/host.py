@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from pathlib import Path
@@ -81,9 +82,23 @@ def env(ctx: typer.Context) -> None:
         values |= {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(store.folder)}
     lines = ["unset DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+    if record.endpoint != Endpoint.SSH.value:
+        lines += _out_of_the_way(record.hostname)
     if record.endpoint == Endpoint.TLS_TUNNEL.value:
         lines.append(f"# and meanwhile: ssh -NL {record.port}:127.0.0.1:{record.port} {config.host}")
     run.console.result("\n".join(lines), values)
+
+
+def _out_of_the_way(hostname: str) -> list[str]:
+    """Lines against variables of this shell that would lead Docker's clients astray."""
+    from devbox.doctor import local
+
+    lines = []
+    if local.proxied(os.environ, hostname):
+        lines.append(f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{hostname}"; export no_proxy="$NO_PROXY"')
+    if bundles := local.bundles(os.environ):
+        lines.append(f"unset {' '.join(bundles)}   # the Docker SDK would check the host by them")
+    return lines
 
 
 @app.command()

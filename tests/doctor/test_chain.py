@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from devbox.doctor import local
 from devbox.doctor.chain import Link, Section, break_in, walk
 from devbox.errors import HostUnreachable
@@ -98,3 +100,25 @@ def test_what_beats_the_docker_context() -> None:
     )
     assert "unset DOCKER_CONTEXT" in _verdict(DOCKER_CONTEXT="other")[1]
     assert "DOCKER_CERT_PATH" in _verdict(DOCKER_CERT_PATH="/certificates")[1]
+
+
+@pytest.mark.parametrize(
+    ("environment", "hostname", "words"),
+    [
+        ({"HTTPS_PROXY": "http://p:3128"}, "10.0.0.200", "through that proxy"),
+        ({"HTTPS_PROXY": "http://p:3128", "NO_PROXY": "10.0.0.0/24"}, "10.0.0.200", "no DOCKER_* variable"),
+        (
+            {"all_proxy": "http://p", "no_proxy": "a.org, .b.org"},
+            "box.b.org",
+            "no DOCKER_* variable",
+        ),
+        ({"https_proxy": "http://p", "NO_PROXY": "example.org"}, "badexample.org", "through that proxy"),
+        ({"HTTPS_PROXY": "http://p:3128"}, "", "no DOCKER_* variable"),
+        ({"REQUESTS_CA_BUNDLE": "/etc/corp.pem"}, "10.0.0.200", "not by its authority"),
+    ],
+)
+def test_what_leads_dockers_clients_astray_is_named(
+    environment: dict[str, str], hostname: str, words: str
+) -> None:
+    (check,) = local.checks(environment, "devbox-box", hostname)
+    assert words in check.probe().evidence

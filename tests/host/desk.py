@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.rehearsal import hosts
@@ -24,6 +25,7 @@ class Desk:
 
     folder: Path
     host: hosts.RehearsalHost
+    more: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -34,6 +36,7 @@ class Desk:
             "XDG_STATE_HOME": str(self.folder / "state"),
             "DOCKER_CONFIG": str(self.folder / "docker"),
             "DEVBOX_SSH_CONFIG": str(self.folder / "ssh_config"),
+            **self.more,
         }
 
     @property
