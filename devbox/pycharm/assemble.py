@@ -77,6 +77,8 @@ def gaps(config: Config, local: Local, answer: Answer, facts: Facts) -> Iterator
     if facts.excluded.unsaid:
         rules = ", ".join(facts.excluded.unsaid)
         yield f"only devbox sync follows these ignore rules, PyCharm's upload cannot: {rules}"
+    if facts.build and (names := hidden(facts.build.args)):
+        yield f"build: {', '.join(names)}: named like a secret, so in no file"
     for service in config.services:
         if not service.image and app_of(service, local.sources) is None:
             yield f"service {service.name}: its command is not one Python process, so it has no configuration"

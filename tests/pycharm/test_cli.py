@@ -101,6 +101,22 @@ def test_it_writes_says_what_is_missing_and_changes_nothing_the_second_time(desk
     assert desk.files() == first
 
 
+def test_no_file_holds_a_secret(desk: Desk) -> None:
+    service = 'web: {command: "python -m web", environment: {DB_PASSWORD: hunter2, API_TOKEN: hunter2}}'
+    build = "build: {args: {NPM_TOKEN: hunter2, MODE: dev}, secrets: {npm: hunter2}}"
+    (desk.project / "devbox.yaml").write_text(
+        f"name: shop\nhost: dev@127.0.10.254\n{build}\nservices:\n  {service}\n"
+    )
+    desk.ide()
+    said = desk.ok("--install")
+    assert "web: DB_PASSWORD, API_TOKEN: named like a secret, so in no file" in said
+    assert "build: NPM_TOKEN: named like a secret, so in no file" in said
+    (desk.project / "devbox.yaml").unlink()
+    written = {**desk.files(), **desk.files(".config"), **desk.files(".local")}
+    assert {"shop.iml", "remote-servers.xml", "pycharm.json"} <= {Path(name).name for name in written}
+    assert [name for name, data in written.items() if b"hunter2" in data] == []
+
+
 def test_upload_on_and_off(desk: Desk) -> None:
     desk.ok()
     off = desk.files()

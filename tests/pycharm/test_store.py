@@ -145,3 +145,23 @@ def test_what_was_declined_once_is_not_asked_again_until_devbox_wants_something_
     misc = next(change for change in taken if change.name == ".idea/misc.xml")
     assert misc.after is not None
     assert FACTS.sdk.encode() in misc.after
+
+
+def test_two_projects_share_an_ide_and_each_takes_back_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "ide"
+    names = ("shop", "other")
+    for name in names:
+        memory = Memory.load(tmp_path / f"{name}.json")
+        changes = store.plan(folder, render.ide(replace(FACTS, project=name)), memory.of(folder))
+        assert [one for change in changes for one in change.kept] == []
+        for change in changes:
+            store.apply(change)
+        memory.note(folder, changes)
+    for name, other in (names, names[::-1]):
+        memory = Memory.load(tmp_path / f"{name}.json")
+        for change in store.plan_removal(folder, memory.of(folder)):
+            assert change.kept == ()
+            store.apply(change)
+        left = b"".join(contents(folder).values())
+        assert f"{name}@10.0.0.200".encode() not in left
+        assert (f"{other}@10.0.0.200".encode() in left) is (name == "shop")
