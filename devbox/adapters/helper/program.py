@@ -9,7 +9,7 @@ from devbox.adapters.helper import remote
 COMMAND = "exec python3 -ISc 'import sys; i = sys.stdin.buffer; exec(i.read(int(i.read(9))))'"
 """Reads nine digits, then that many bytes of program, and runs it: nothing of it is on the host's disk. One
 line, and no character that any login shell changes inside single quotes."""
-_MODULES = ("wire", "places", "lock", "entries", "work", "asked", "main")
+_MODULES = ("wire", "places", "lock", "entries", "large", "work", "asked", "main")
 """In the order in which they import each other."""
 _LOADER = """
 import sys

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from devbox.adapters.helper import frames
+from devbox.adapters.helper import delta, frames
 from devbox.adapters.helper.channel import CHUNK, Talk
 from devbox.adapters.helper.program import program
 from devbox.adapters.helper.remote import wire
@@ -123,10 +123,7 @@ class HelperTree:
                     self._talk.flush()
                     yield from self._outcomes()
         self._talk.flush()
-        while self._due:
-            number, result, rest = self._talk.next()
-            yield frames.outcome(*self._due.pop(number), result, rest)
-            yield from self._outcomes()
+        yield from self._rest()
 
     def idle(self) -> float:
         start = time.perf_counter()
@@ -140,10 +137,17 @@ class HelperTree:
         for number, result, rest in self._talk.there():
             yield frames.outcome(*self._due.pop(number), result, rest)
 
+    def _rest(self) -> Iterator[Outcome]:
+        """Wait for everything that is under way."""
+        while self._due:
+            number, result, rest = self._talk.next()
+            yield frames.outcome(*self._due.pop(number), result, rest)
+            yield from self._outcomes()
+
     def _put(self, operation: Put, sent: Sent) -> Iterator[Outcome]:
         """Send a put. Small contents are read first: what changed meanwhile is not sent at all."""
         if operation.size > _INLINE:
-            self._stream(operation, sent)
+            yield from self._large(operation, sent)
             return
         try:
             content = b"".join(operation.source.chunks(_INLINE))
@@ -156,22 +160,24 @@ class HelperTree:
         self._talk.add(frames.put(number, operation, content + digest))
         sent(len(content))
 
-    def _stream(self, operation: Put, sent: Sent) -> None:
-        """A large content in chunks with their length before them; the digest of all at the end."""
-        number, digest = self._talk.number(), new_digest()
+    def _large(self, operation: Put, sent: Sent) -> Iterator[Outcome]:
+        """Send what is not there already. Everything before it is waited for, as the answer is needed now."""
+        known: Iterator[bytes] = iter(())
+        if operation.size >= wire.LARGE and not operation.in_place:
+            self._talk.flush()
+            yield from self._rest()
+            known = delta.digests(self._talk.answers(self._ask(wire.BLOCKS, operation.path)))
+        number = self._talk.number()
         self._due[number] = operation, b""
         self._talk.add(frames.put(number, operation, None))
         try:
-            for chunk in operation.source.chunks(CHUNK):
-                digest.update(chunk)
-                self._talk.add(wire.LENGTH.pack(len(chunk)))
-                self._talk.add(chunk)
-                sent(len(chunk))
+            digest = delta.send(operation.source.chunks(wire.BLOCK), known, self._talk.add, sent)
         except SourceChanged:
             self._talk.add(wire.LENGTH.pack(wire.ABORT))
-            return
-        self._due[number] = operation, digest.digest()
-        self._talk.add(wire.LENGTH.pack(0) + digest.digest())
+            digest = b""
+        self._due[number] = operation, digest
+        for _left in known:  # what follows wants answers of its own
+            continue
 
     def _ask(self, code: int, path: bytes = b"", content: bytes = b"") -> int:
         number = self._talk.number()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 
+PART = b"part-"
+KEPT = 7 * 86400
 TOKEN = b"root"
 LOCK = b"lock"
 
@@ -66,8 +69,9 @@ class Places:
     def clear(self) -> None:
         """Remove what an earlier session left half done."""
         for name in os.listdir(self.staging):
-            if name not in (TOKEN, LOCK):
-                remove_quietly(self.staging + b"/" + name)
+            path = self.staging + b"/" + name
+            if name not in (TOKEN, LOCK) and not goes_on(path):
+                remove_quietly(path)
 
     def make(self) -> None:
         """Root and staging; staging inside the root where this user can make none beside it."""
@@ -106,6 +110,14 @@ def read(path: bytes) -> bytes:
             return file.read(256)
     except OSError:
         return b""
+
+
+def goes_on(path: bytes) -> bool:
+    """Whether something in staging is the part of a large file that is still waited for."""
+    try:
+        return os.path.basename(path).startswith(PART) and time.time() - os.stat(path).st_mtime < KEPT
+    except OSError:
+        return False
 
 
 def reason(error: OSError) -> bytes:

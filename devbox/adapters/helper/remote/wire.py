@@ -33,12 +33,18 @@ SAME = 0xFFFFFFFF
 LISTED = struct.Struct(">BQqIqHH")
 
 PUT, LINK, MKDIR, META, REMOVE, RMDIR, MOVE = range(7)
-LOOK, PREPARE, SCAN, DIGESTS, READ, PING = range(16, 22)
+LOOK, PREPARE, SCAN, DIGESTS, READ, PING, BLOCKS = range(16, 23)
 FORCE, IN_PLACE, INLINE = 1, 2, 4
 DONE, KEPT, CONFLICT, UNSTABLE, FAILED, MORE = range(6)
 ABORT = 0xFFFFFFFF
 FILE_KIND, FOLDER_KIND, LINK_KIND, OTHER_KIND = 1, 2, 3, 4
 DIGEST = 20
+# bytes of a file from which on it is asked what of it is there already
+LARGE = 8 << 20
+BLOCK = 1 << 17
+BLOCK_DIGEST = 16
+# instead of a chunk's length: so many blocks are those that are here already
+SAME_BLOCKS = 0x80000000
 
 
 class Request:
@@ -94,15 +100,25 @@ class Wire:
             raise EOFError
         return zlib.decompress(data) if length & COMPRESSED else data
 
-    def chunks(self) -> Iterator[bytes]:
-        """The pieces of one content; raises ValueError when the other side takes it back."""
+    def chunks(self, block: Callable[[int], bytes]) -> Iterator[bytes]:
+        """The pieces of one content; raises ValueError when the other side takes it back.
+
+        `block` gives those that are here already, by their number.
+        """
+        number = 0
         while True:
             (length,) = LENGTH.unpack(self.read(LENGTH.size))
             if length == ABORT:
                 raise ValueError
             if not length:
                 return
-            yield self.read(length)
+            if length & SAME_BLOCKS:
+                for _ in range(length & ~SAME_BLOCKS):
+                    yield block(number)
+                    number += 1
+            else:
+                yield self.read(length)
+                number += 1
 
     def answer(self, number: int, result: int, rest: bytes = b"") -> None:
         """Answer a request, soon; `MORE` when that was not all."""

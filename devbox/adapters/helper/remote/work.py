@@ -12,6 +12,7 @@ from _blake2 import blake2b
 
 from devbox.adapters.helper.remote import wire as shape
 from devbox.adapters.helper.remote.entries import entry_of, same, state_of
+from devbox.adapters.helper.remote.large import Basis, keep, part_of
 from devbox.adapters.helper.remote.places import Places, remove_quietly
 
 TYPE_CHECKING = False
@@ -31,6 +32,7 @@ class Clash(Exception):
 class Operations:
     def __init__(self, wire: Wire, places: Places) -> None:
         self.wire, self.places = wire, places
+        self.basis = Basis(b"", b"")
         self.table: dict[int, Any] = {
             shape.PUT: self.put,
             shape.LINK: self.link,
@@ -39,6 +41,7 @@ class Operations:
             shape.REMOVE: self.remove,
             shape.RMDIR: self.remove_folder,
             shape.MOVE: self.move,
+            shape.BLOCKS: self.blocks,
         }
 
     def check(self, path: bytes, ask: Request) -> bool:
@@ -63,20 +66,44 @@ class Operations:
             if not ask.flags & shape.INLINE:
                 self.skip()
             raise
+        part = part_of(self.places.staging, ask.path)
         try:
             result = self.fill(handle, ask)
             if result != shape.DONE:
+                if not in_place:
+                    keep(name, part)  # most of a version that was overtaken is in the next one as well
                 return result, b""
             if not in_place:
                 self.check(path, ask)
                 os.rename(name, path)
+        except EOFError:
+            result = shape.FAILED
+            if not in_place:
+                keep(name, part)
+            raise
         except BaseException:
             result = shape.FAILED
             raise
         finally:
             if result != shape.DONE and not in_place:
                 remove_quietly(name)
+        if ask.size >= shape.LARGE:
+            self.basis.close()
+            remove_quietly(part)
         return shape.DONE, settled(path, ask.mode)
+
+    def blocks(self, ask: Request) -> tuple[int, bytes]:
+        """The digests of the blocks that are here already of a file; the put that follows refers to them."""
+        self.basis.close()
+        self.basis = Basis(part_of(self.places.staging, ask.path), self.places.at(ask.path))
+        held: list[bytes] = []
+        for digest in self.basis.digests():
+            held.append(digest)
+            if len(held) == 64:
+                self.wire.answer(ask.number, shape.MORE, b"".join(held))
+                self.wire.flush()
+                held = []
+        return shape.DONE, b"".join(held)
 
     def fill(self, handle: int, ask: Request) -> int:
         """Write the content into the open file and close it."""
@@ -101,7 +128,7 @@ class Operations:
         problem = None
         digest = blake2b(digest_size=shape.DIGEST)
         try:
-            for piece in self.wire.chunks():
+            for piece in self.wire.chunks(self.basis.block):
                 digest.update(piece)
                 try:
                     if problem is None:
@@ -119,7 +146,7 @@ class Operations:
     def skip(self) -> None:
         """Read a content that nobody wants."""
         try:
-            for _ in self.wire.chunks():
+            for _ in self.wire.chunks(self.basis.block):
                 pass
             self.wire.read(shape.DIGEST)
         except ValueError:
