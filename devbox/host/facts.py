@@ -52,7 +52,7 @@ def parse(lines: Iterable[str]) -> Facts:
         addresses=_addresses(said.all("address")),
         dockerd=said.one("dockerd"),
         dockerd_version=said.one("dockerd_version"),
-        shims=said.all("shim"),
+        shims=_shims(said),
         socket=said.one("socket"),
         socket_open=said.flag("socket_open"),
         service=_unit(said, "service."),
@@ -94,6 +94,14 @@ class _Said:
 
     def under(self, prefix: str) -> dict[str, str]:
         return {key[len(prefix) :]: found[0] for key, found in self.values.items() if key.startswith(prefix)}
+
+
+def _shims(said: _Said) -> tuple[str, ...]:
+    """What stands where a dockerd of the system's own is expected."""
+    desktop = (
+        ("desktop",) if said.one("engine.os") == "Docker Desktop" or said.one("system") == "Darwin" else ()
+    )
+    return (*desktop, *said.all("shim"))
 
 
 def _addresses(texts: Iterable[str]) -> tuple[str, ...]:

@@ -9,17 +9,29 @@ from devbox.host import daemon, manifest
 from devbox.host.model import DAEMON_JSON, Facts, Refusal, Wish
 
 _SHIMS = {
+    "desktop": (
+        "Docker on this host is Docker Desktop",
+        "its dockerd is in a virtual machine of its own, which no setting of this system reaches",
+        "use a Linux host with Docker Engine; on this machine itself no devbox host is needed",
+    ),
     "podman": (
         "the host's `docker` is podman's stand-in",
         "podman has no dockerd to prepare",
-        "install Docker Engine on the host",
+        "on the host: sudo apt-get remove podman-docker, then devbox init --install",
     ),
     "snap": (
         "Docker comes from a snap on this host",
         "a snap reads neither /etc/docker nor systemd drop-ins",
         "on the host: sudo snap remove docker, then devbox init --install",
     ),
+    "rootless": (
+        "Docker runs rootless on this host, for one user",
+        "its socket is in that user's /run/user, and no service of the system starts it",
+        "on the host: dockerd-rootless-setuptool.sh uninstall, then devbox init --install",
+    ),
 }
+_BESIDE = ("snap", "rootless")
+"""These may stand beside a dockerd of the system's own, which is the one to prepare."""
 _SSH_ENDPOINT = "docker: {endpoint: ssh} in devbox.yaml   (needs no root and opens no port)"
 
 
@@ -49,8 +61,9 @@ def _busy(facts: Facts, wish: Wish) -> Iterator[Refusal]:
 
 
 def _missing(facts: Facts, wish: Wish) -> Iterator[Refusal]:
+    own = facts.dockerd.startswith("/usr") and (facts.service.exists or not facts.systemd)
     for shim in facts.shims:
-        if shim in _SHIMS and not (shim == "snap" and facts.dockerd.startswith("/usr")):
+        if not (own and shim in _BESIDE):
             what, why, step = _SHIMS[shim]
             yield Refusal(what, why, (step,))
             return
@@ -67,10 +80,9 @@ def _missing(facts: Facts, wish: Wish) -> Iterator[Refusal]:
             (_SSH_ENDPOINT,),
         )
     elif wish.endpoint is not Endpoint.SSH and not facts.service.exists:
-        rootless = "rootless" in facts.shims
         yield Refusal(
             "dockerd is not run by a system service here",
-            "it runs rootless, as a user" if rootless else f"docker.service is {facts.service.load_state}",
+            f"docker.service is {facts.service.load_state}",
             (_SSH_ENDPOINT,),
         )
 

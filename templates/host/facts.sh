@@ -71,6 +71,7 @@ running() {
 engine() {
     have docker || return 0
     timeout 5 docker -H unix:///var/run/docker.sock info --format 'engine.id={{.ID}}
+engine.os={{.OperatingSystem}}
 engine.live_restore={{.LiveRestoreEnabled}}
 engine.version={{.ServerVersion}}' | grep '^engine\.'
 }
@@ -128,6 +129,7 @@ say root_now "$([ "$(id -u)" = 0 ] && echo yes || echo no)"
 say clock "$(date +%s)"
 say hostname "$(hostname 2>/dev/null || cat /proc/sys/kernel/hostname)"
 say fqdn "$(hostname -f 2>/dev/null)"
+say system "$(uname -s)"
 say init "$(cat /proc/1/comm 2>/dev/null)"
 say systemd "$([ -d /run/systemd/system ] && systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')"
 sed -n 's/^\(ID\|VERSION_ID\|PRETTY_NAME\)="\{0,1\}\([^"]*\)"\{0,1\}$/os.\1=\2/p' /etc/os-release 2>/dev/null
