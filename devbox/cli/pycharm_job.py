@@ -79,7 +79,7 @@ class Job:
             for line in unified_diff(kept.holds.splitlines(), kept.want.splitlines(), lineterm="", n=1):
                 if not line.startswith(("---", "+++")):
                     self.console.say(line, {"-": "red", "+": "green"}.get(line[0], "dim"))
-        return ask.confirm(f"{name}: {kept}. Take devbox's?")
+        return ask.confirm(f"{name}: take devbox's {kept.thing} instead of yours?")
 
     def carry_out(self, folder: Path, changes: list[Change]) -> None:
         """Make the changes, remember them, and say what was done."""

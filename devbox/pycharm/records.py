@@ -56,8 +56,13 @@ class Kept:
     want: str = ""
     settled: bool = False
 
+    @property
+    def thing(self) -> str:
+        """The element or attribute, as the user knows it."""
+        return self.path[-1].lstrip("@")
+
     def __str__(self) -> str:
-        return f"{self.path[-1].lstrip('@')} {self.why}"
+        return f"{self.thing} {self.why}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,15 +274,15 @@ def test_edited_files_are_kept_and_force_takes_ours(desk: Desk) -> None:
 def test_a_person_is_shown_the_difference_and_asked(desk: Desk) -> None:
     path = edited(desk)
     out, seen = desk.at_a_terminal("n\n")
-    assert "configuration[devbox image] was edited since. Take devbox's? [y/N]" in seen
+    assert f"{IMAGE}: take devbox's configuration[devbox image] instead of yours? [y/N]" in seen
     assert '-      <option name="containerName" value="my-name" />' in seen
     assert '+      <option name="imageTag" value="other:latest" />' in seen
     assert "my-name" in path.read_text()
     out, seen = desk.at_a_terminal("")
-    assert "Take devbox's?" not in seen  # decided; devbox wants nothing else since
+    assert "take devbox's" not in seen  # decided; devbox wants nothing else since
     assert "1 things stay as you have them" in out
     (desk.project / "devbox.yaml").write_text(YAML + "build: {image: third}\n")
     out, seen = desk.at_a_terminal("y\n")
-    assert "Take devbox's?" in seen
+    assert "take devbox's" in seen
     assert "third:latest" in path.read_text()
     assert "my-name" not in path.read_text()
