@@ -272,6 +272,42 @@ def test_a_full_disk_tears_nothing(user: User, tmp_path: Path) -> None:
         user.host.sh(f"umount {_REMOTE}")
 
 
+_CHROOT = """
+id jailed >/dev/null 2>&1 || useradd -m -s /usr/sbin/nologin jailed
+mkdir -p /srv/jail/work ~jailed/.ssh
+chown jailed /srv/jail/work
+cp ~dev/.ssh/authorized_keys ~jailed/.ssh/ && chown -R jailed ~jailed/.ssh
+cat > /etc/ssh/sshd_config.d/jailed.conf <<'END'
+Match User jailed
+  ChrootDirectory /srv/jail
+  ForceCommand internal-sftp
+END
+systemctl reload ssh
+"""
+
+
+def test_an_account_with_nothing_but_sftp_in_a_chroot(user: User) -> None:
+    """OpenSSH's internal-sftp: no shell, no python3, no home; a root that belongs to somebody else."""
+    user.host.sh(_CHROOT)
+    config = Path(user.environment["DEVBOX_SSH_CONFIG"])
+    config.write_text(config.read_text().replace("User dev", "User jailed"))
+    file = user.project / "devbox.yaml"
+    file.write_text("name: p\nhost: far\nsync:\n  - {local: ., remote: /work/p}\n")
+    fill(user.project)
+    user.devbox("sync")
+    assert user.host.sh("cat /srv/jail/work/p/pkg/deep/b.py") == "b = 2\n"
+    (user.project / "app.py").write_text("changed")
+    (user.project / "pkg" / "a.py").unlink()
+    user.devbox("sync")
+    assert user.host.sh("cat /srv/jail/work/p/app.py; ls /srv/jail/work/p/pkg") == "changeddeep\n"
+    user.host.sh("echo theirs > /srv/jail/work/p/app.py")
+    assert "conflict: app.py" in user.devbox("sync", code=4)[0]
+    user.devbox("sync", "--take", "remote", "app.py")
+    assert (user.project / "app.py").read_text() == "theirs\n"
+    user.devbox("sync", "--verify")
+    user.host.sh("rm /etc/ssh/sshd_config.d/jailed.conf; systemctl reload ssh; rm -rf /srv/jail")
+
+
 @dataclass
 class Watch:
     """`devbox --json sync --watch`; its events are read on a thread of their own."""

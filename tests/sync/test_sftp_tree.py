@@ -20,6 +20,7 @@ from devbox.errors import ConnectionLost, HostError
 from devbox.ports.tree import Owner, Result, Tree, staging_of
 from tests.contracts.tree_contract import TreeContract, do, one, put
 from tests.sync.pipes import SERVER, Pipes, sftp_server
+from tests.sync.servers import Asyncssh
 
 ANNA, BERT = Owner("anna", "anna@laptop, process 1"), Owner("bert", "bert@tower, process 2")
 
@@ -29,10 +30,40 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
+@pytest.fixture(scope="module")
+def asyncssh_server() -> Iterator[Asyncssh]:
+    server = Asyncssh()
+    yield server
+    server.close()
+
+
 class TestSftpTree(TreeContract):
     @pytest.fixture
     def tree(self, root: Path) -> Iterator[SftpTree]:
         tree = SftpTree(sftp_server(), str(root), "host")
+        tree.prepare(b"token")
+        yield tree
+        tree.close()
+
+
+class TestWithoutPosixRename(TreeContract):
+    """A server that can only rename to where nothing stands (`-P` takes the extension away)."""
+
+    @pytest.fixture
+    def tree(self, root: Path) -> Iterator[SftpTree]:
+        tree = SftpTree(sftp_server("-P", "posix-rename"), str(root), "host")
+        tree.prepare(b"token")
+        assert not tree.abilities.atomic_rename
+        yield tree
+        tree.close()
+
+
+class TestAsyncssh(TreeContract):
+    """A server that answers out of order."""
+
+    @pytest.fixture
+    def tree(self, root: Path, asyncssh_server: Asyncssh) -> Iterator[SftpTree]:
+        tree = SftpTree(asyncssh_server.channel(), str(root), "host")
         tree.prepare(b"token")
         yield tree
         tree.close()
