@@ -180,6 +180,24 @@ def test_no_ide_and_a_community_edition_say_so(desk: Desk) -> None:
     assert "has no remote interpreters" in desk.devbox("--install").stderr
 
 
+def test_the_newest_ide_is_taken_and_another_one_when_it_is_named(desk: Desk) -> None:
+    newest, older = desk.ide("PyCharm2024.1"), desk.ide("PyCharm2023.2")
+    moved = desk.home / "moved"
+    (moved / "options").mkdir(parents=True)
+    assert str(newest) in desk.ok("--install")
+    assert list((older / "options").iterdir()) == []
+    assert str(older) in desk.ok("--install", "--ide", "PyCharm2023.2")
+    assert (older / "options/remote-servers.xml").exists()
+    (newest / "pycharm64.vmoptions").write_text(f"-Didea.config.path={moved}\n")
+    assert str(moved / "options") in desk.ok("--install")
+    done = desk.devbox("--install", "--ide", "PyCharm2020.1")
+    assert done.returncode == 1
+    assert "no PyCharm called PyCharm2020.1" in done.stderr
+    assert "found PyCharm2024.1, PyCharm2023.2" in done.stderr
+    desk.ok("--uninstall")
+    assert [one for folder in (newest, older, moved) for one in (folder / "options").iterdir()] == []
+
+
 def test_the_archive_needs_settings_or_fresh(desk: Desk) -> None:
     target = desk.home / "settings.zip"
     done = desk.devbox("--zip", str(target))
