@@ -7,11 +7,11 @@ import time
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from devbox.cli import options
+from devbox.cli.trace_export import FORMATS, exported
 from devbox.cli.trace_source import collected, origin, query_of, resolve, say_losses
 from devbox.cli.trace_views import diff_view, map_view, show_view, slow_view, trace_rows
 from devbox.errors import UsageError
@@ -175,22 +175,22 @@ def tail(
 def export(
     ctx: typer.Context,
     trace: str = typer.Argument("all", help="A trace's id, the beginning of one, `last` or `all`."),
-    form: str = typer.Option("otlp", "--format", help="otlp (JSON) or perfetto (ui.perfetto.dev)."),
+    form: str = typer.Option(
+        "otlp", "--format", help="otlp (JSON), perfetto (ui.perfetto.dev) or html (one file)."
+    ),
     output: Path | None = typer.Option(None, "--output", "-o", metavar="FILE", help="Into a file."),
     spool: Path | None = _SPOOL,
     local: bool = _LOCAL,
 ) -> None:
     """Write traces for other tools."""
-    from devbox.traces.export import otlp, perfetto
-
     run = options.of(ctx)
-    makers: dict[str, Any] = {"otlp": otlp, "perfetto": perfetto}
-    if form not in makers:
-        raise UsageError(f"unknown format {form!r}", why="known are: otlp, perfetto")
+    if form not in FORMATS:
+        raise UsageError(f"unknown format {form!r}", why=f"known are: {', '.join(FORMATS)}")
     with collected(run, spool, local) as store:
-        document = makers[form](store.spans("" if trace == "all" else resolve(store, trace)))
+        text = exported(store, form, "" if trace == "all" else resolve(store, trace))
     if output is None:
-        run.console.result(json.dumps(document), document)
+        # Every format but HTML is JSON already: with --json, too, the document itself is the result.
+        run.console.result(text, json.loads(text) if form != "html" else {"html": text})
         return
-    output.write_text(json.dumps(document), encoding="utf-8")
+    output.write_text(text, encoding="utf-8")
     run.console.result(f"written: {output}", {"file": str(output)})

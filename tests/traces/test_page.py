@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from devbox.traces.model import Span
+from devbox.traces.page.saved import saved
 from tests.browser.chromium import Browser, Page
 from tests.traces.pages import MS, START, TRACE, Served, at, order, served
 from tests.traces.reading import run
@@ -305,6 +306,25 @@ def test_a_trace_of_100_000_spans_is_a_page_like_any_other(page: Page, tmp_path:
         page.until("document.querySelectorAll('.block').length == 52")
         with urllib.request.urlopen(f"{running.url}api/trace/{TRACE}") as answer:
             assert len(json.load(answer)["spans"]["id"]) == 100_001
+
+
+def test_a_saved_page_needs_nobody(page: Page, tmp_path: Path) -> None:
+    evil = replace(order()[0], attributes={EVIL: EVIL})
+    with served(tmp_path, [evil, *order()[1:]]) as running:
+        text = saved(running.store, TRACE)
+    file = tmp_path / "saved.html"
+    file.write_text(text)
+    page.open(file.as_uri())
+    page.until("document.querySelectorAll('.row:not([hidden])').length == 12")
+    page.until("document.querySelector('.row.critical')")
+    page.press("j")
+    page.until("document.querySelector('.detail .values')")
+    assert EVIL in page.text(".detail")
+    for key, there in (("f", ".block"), ("c", ".path tbody tr"), ("l", ".log li")):
+        page.press(key)
+        page.until(f"document.querySelector({there!r})")
+    assert page.run("window.hacked") is None
+    assert {url.split(":")[0] for url in page.requests} <= {"file", "data"}
 
 
 def test_a_trace_that_is_not_here(browser: Browser, shop: Served) -> None:
