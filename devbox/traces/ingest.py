@@ -28,8 +28,13 @@ def collect(source: SpoolSource, store: Store) -> Collected:
 
     Spans and reading positions are committed together, so a collector that is killed anywhere neither
     loses nor
-    repeats a span.
+    repeats a span. One at a time: a command and a page may collect for the same store.
     """
+    with store.collecting():
+        return _collect(source, store)
+
+
+def _collect(source: SpoolSource, store: Store) -> Collected:
     result = Collected()
     files: dict[str, list[SpoolChunk]] = defaultdict(list)
     for chunk in source.poll(store.offsets()):

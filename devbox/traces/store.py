@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,9 +49,23 @@ class Store:
         self._database = Database(path, bound)
         self._db = self._database.db
         self._writer = Writer(self._db)
+        self._version = 0
 
     def close(self) -> None:
         self._db.close()
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """While reading positions are asked for and moved on: no other process does it meanwhile."""
+        with open(f"{self._database.path}.lock", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def changed(self) -> bool:
+        """Whether another process or connection wrote since this was last asked."""
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        last, self._version = self._version, version
+        return last not in (0, version)
 
     # -- reading positions
 

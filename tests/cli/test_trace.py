@@ -212,7 +212,7 @@ def test_diff_says_what_became_slower(tmp_path: Path, spool: Path) -> None:
     headline, _, header, first, *_ = done.stdout.splitlines()
     assert headline.startswith("1 traces before, 1 after")
     assert header.split() == ["CHANGE", "BEFORE", "AFTER", "CALLS", "WHERE"]
-    assert first.startswith("+")
+    assert first.strip().startswith("+")
     assert first.endswith("app job > app part")
     none = devbox(tmp_path, "diff", "version=1", "version=3", "--spool", str(spool))
     assert (none.returncode, "no trace fits after" in none.stderr) == (2, True)

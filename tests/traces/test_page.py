@@ -81,6 +81,9 @@ def test_the_waterfall_shows_every_span_in_its_place(page: Page, shop: Served) -
     assert rows[-1] == ["4", "Notifications.send", "8.00 ms", False, True]
     left = page.run(LAST_BAR)
     assert abs(left - 160 / 168) < 0.01
+    guilty, *_ = page.texts(".guilty li")
+    assert "SELECT items" in guilty
+    assert "6 calls" in guilty
     headline = page.text(".headline")
     assert "POST /orders" in headline
     assert "12" in headline

@@ -73,6 +73,8 @@ class Collector(threading.Thread):
             self._say("")
             with self._lock:
                 grown, self._heard = found.traces | self._heard, set()
+            if store.changed():  # by our intake, or by another command that collects for this store
+                grown |= {one.trace_id for one in store.traces(MOST_TOLD // 4)}
             if grown:
                 store.settle()
                 self._tell(store, grown)

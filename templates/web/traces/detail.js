@@ -7,7 +7,9 @@ import { count, duration, place } from "traces/format.js";
 import { chip, openSource } from "traces/pieces.js";
 import { FAILED } from "traces/tree.js";
 
-export function detail(tree, page) {
+const MOST_GUILTY = 12;
+
+export function detail(tree, page, choose) {
   const element = h("aside", { class: "panel detail", "aria-label": "Span" });
   let asked = -1;
 
@@ -54,6 +56,23 @@ export function detail(tree, page) {
       h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, typeof value === "object" ? JSON.stringify(value) : String(value)))))));
   }
 
-  show(element, h("p", { class: "hint" }, "Choose a span: with the mouse, or with ", h("kbd", {}, "j"), " and ", h("kbd", {}, "k")));
+  show(element, h("header", {}, h("h2", {}, "Where its time went")), guilty(tree, choose),
+    h("p", { class: "hint" }, "Choose a span: with the mouse, or with ", h("kbd", {}, "j"), " and ", h("kbd", {}, "k")));
   return { element, select };
+}
+
+// The operations of this trace by what they spent themselves; the slowest call of each is what a click shows.
+function guilty(tree, choose) {
+  const sums = new Map();
+  for (let at = 0; at < tree.size; at++) {
+    const sum = sums.get(tree.op[at]) ?? { at, self: 0, calls: 0 };
+    if (tree.self[at] > tree.self[sum.at]) sum.at = at;
+    sum.self += tree.self[at];
+    sum.calls += 1;
+    sums.set(tree.op[at], sum);
+  }
+  const first = [...sums.values()].sort((one, two) => two.self - one.self).slice(0, MOST_GUILTY);
+  return h("ol", { class: "guilty" }, first.map((sum) => h("li", {}, h("button", { class: "plain", onclick: () => choose(sum.at) },
+    chip(tree.operation(sum.at).service), h("b", {}, duration(sum.self)), h("span", { class: "name" }, tree.operation(sum.at).name),
+    h("small", {}, sum.calls > 1 ? `${count(sum.calls)} calls` : ""), h("i", { style: { width: `${(sum.self / (first[0].self || 1)) * 100}%` } })))));
 }

@@ -18,7 +18,7 @@ export async function traceView(page, id, query) {
   const trace = await get(`/api/trace/${id}`);
   meet(trace.operations.map((one) => one.service));
   const tree = new Tree(trace);
-  const side = detail(tree, page);
+  const side = detail(tree, page, (at) => choose(at));
   const stage = h("div", { class: "stage" });
   const tabs = Object.entries(LOOKS).map(([key, [name]]) => h("button", { role: "tab", "data-key": key, onclick: () => look(key) }, name, h("kbd", {}, key)));
   const told = h("div", {});

@@ -67,8 +67,10 @@ export function waterfall(tree, choose) {
     // What is spent in the span itself is drawn full, what it waits for is drawn pale.
     made.inner.style.width = `${tree.took[at] ? (100 - (tree.self[at] / tree.took[at]) * 100) : 0}%`;
     made.took.textContent = duration(tree.took[at]);
-    made.took.className = "took" + (end > 82 ? " before" : "");
-    made.took.style.left = end > 82 ? `${Math.min(shown, 99.8)}%` : `${Math.max(end, 0)}%`;
+    // Beside the bar where there is room: behind it, before it, else inside at its end.
+    const before = end > 82 && shown > 12, inside = end > 82 && !before;
+    made.took.className = "took" + (before || inside ? " before" : "");
+    made.took.style.left = before ? `${Math.min(shown, 99.8)}%` : `${Math.max(end, 0)}%`;
   }
 
   function draw() {
