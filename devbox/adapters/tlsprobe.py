@@ -78,7 +78,7 @@ def _context(credentials: Credentials) -> ssl.SSLContext:
 def _request(sock: socket.socket, method: str, path: str) -> Answer:
     # TLS 1.3 refuses a client after its handshake: where nothing can be sent, the alert waits to be read.
     head = f"{method} {path} HTTP/1.1", "Host: docker", "Connection: close", "Content-Length: 0", "", ""
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+    with contextlib.suppress(OSError):
         sock.sendall("\r\n".join(head).encode())
     response = http.client.HTTPResponse(sock, method=method)
     response.begin()

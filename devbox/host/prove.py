@@ -27,6 +27,23 @@ class Door:
     engine: str = ""
 
 
+_THEIRS = "devbox init   (prepares it for us), or ask who prepared it: devbox host grant"
+_FIXES = (
+    ("mismatch", "devbox host renew   (makes a certificate for this name too)"),
+    ("expired", "devbox host renew"),
+    ("not yet valid", "set the clocks right, here and on the host: timedatectl set-ntp true"),
+    (
+        "wrong version number",
+        "what listens there does not speak TLS: devbox init, or docker: {port: ANOTHER}",
+    ),
+    ("self-signed", f"it shows a certificate of another authority: {_THEIRS}"),
+    ("unable to get", f"it shows a certificate of another authority: {_THEIRS}"),
+    ("unknown ca", f"it takes certificates of another authority: {_THEIRS}"),
+    ("bad certificate", f"it takes certificates of another authority: {_THEIRS}"),
+)
+"""What to do about a failed handshake, by OpenSSL's words for it."""
+
+
 def ours(folder: Path) -> Credentials:
     """Our certificate."""
     return Credentials(str(folder / "ca.pem"), str(folder / "cert.pem"), str(folder / "key.pem"))
@@ -79,9 +96,8 @@ def _mend(door: Door, answer: Answer) -> str:
         )
     if answer.outcome is Outcome.SILENT:
         return f"something on the way swallows TLS on port {door.port}: a firewall, a VPN, its MTU"
-    if "mismatch" in answer.why:
-        return "devbox host renew   (a certificate for this name too)"
-    return "devbox init   (again: it sends new certificates where they do not fit)"
+    found = next((fix for words, fix in _FIXES if words in answer.why), "")
+    return found or "devbox init   (again: it sends new certificates where they do not fit)"
 
 
 def _half_open(door: Door, found: Finding, outside: list[tuple[str, Answer]]) -> Finding:

@@ -9,15 +9,18 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from devbox.adapters.tlsprobe import TlsProbe
 from devbox.host import pki, prove
+from devbox.host.pki import Pair
 from devbox.host.prove import Door
 from devbox.ports.check import Finding, Verdict
 from devbox.ports.probe import Answer, Credentials, Outcome
+from tests.host.test_pki import Server
 
 NOW = time.time()
 
@@ -47,6 +50,7 @@ def folder(tmp_path: Path) -> Path:
     """Credentials of ours and of a stranger."""
     authority = pki.new_authority("box", NOW)
     (tmp_path / "ca.pem").write_bytes(authority.cert)
+    (tmp_path / "ca-key.pem").write_bytes(authority.key)
     pair = pki.issue(authority, pki.Use.CLIENT, "me", NOW)
     (tmp_path / "cert.pem").write_bytes(pair.cert)
     (tmp_path / "key.pem").write_bytes(pair.key)
@@ -70,6 +74,51 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
+@dataclass(frozen=True)
+class Fault:
+    """How a daemon differs from one that lets us in, and what is said about it."""
+
+    words: str
+    fix: str
+    names: tuple[str, ...] = ("127.0.0.1",)
+    shift: float = 0.0
+    of_another: bool = False
+    takes_another: bool = False
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("IP address mismatch", "devbox host renew   (makes", names=("10.0.0.1",)),
+        Fault("certificate has expired", "devbox host renew", shift=-pki.LEAF_DAYS - 2),
+        Fault("certificate is not yet valid", "timedatectl", shift=2),
+        Fault("not trusted", "it shows a certificate of another authority", of_another=True),
+        Fault("unknown ca", "it takes certificates of another authority", takes_another=True),
+    ],
+    ids=lambda fault: fault.words,
+)
+def test_every_failed_handshake_has_its_own_words_and_fix(folder: Path, fault: Fault) -> None:
+    """The daemon is a real TLS server, OpenSSL's words are its own."""
+    other = pki.new_authority("another", NOW)
+    ours = Pair((folder / "ca.pem").read_bytes(), (folder / "ca-key.pem").read_bytes())
+    issuer = other if fault.of_another else ours
+    pair = pki.issue(issuer, pki.Use.SERVER, "box", NOW + fault.shift * 86400, fault.names)
+    (folder / "daemon").mkdir()
+    server = Server(folder / "daemon", other if fault.takes_another else ours, pair)
+    found = checked(folder, server.address[1], 5)["with our certificate"]
+    server.close()
+    assert found.verdict is Verdict.FAILED
+    assert fault.words in found.evidence
+    assert fault.fix in found.fix
+
+
+def test_a_web_server_on_the_port_is_told_from_a_daemon(folder: Path) -> None:
+    with serving(answer_in_http) as port:
+        found = checked(folder, port)["with our certificate"]
+    assert "wrong version number" in found.evidence
+    assert "does not speak TLS" in found.fix
+
+
 def test_silence_is_no_refusal(folder: Path) -> None:
     with serving(lambda sock: None) as port:
         found = checked(folder, port)
@@ -88,8 +137,6 @@ def test_a_port_that_nobody_listens_on_is_no_refusal(folder: Path) -> None:
 
 
 def test_a_daemon_that_is_not_ours_is_no_refusal(folder: Path) -> None:
-    from tests.host.test_pki import Server
-
     other = pki.new_authority("box", NOW)
     (folder / "theirs").mkdir()
     server = Server(folder / "theirs", other, pki.issue(other, pki.Use.SERVER, "box", NOW, ["127.0.0.1"]))
