@@ -15,11 +15,14 @@ from devbox.cli.project import Project
 from devbox.cli.tracing import trace_extra
 from devbox.config.paths import project_state_dir
 from devbox.image.build import plan
+from devbox.image.disk import check
 from devbox.services import model
 from devbox.services.model import Extra
 from devbox.services.running import account
 
 app = typer.Typer(rich_markup_mode=None)
+
+_BYPASS = "Docker's own rules come before those of ufw and firewalld. `devbox up` without it closes them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Wish:
     build: bool = True
     sync: bool = True
     trace: bool = False
+    expose: bool = False
 
 
 @app.command()
@@ -41,13 +45,15 @@ def up(
     ),
     watch: bool = typer.Option(False, "--watch", "-w", help="Stay: sync every save, follow the logs."),
     trace: bool = typer.Option(False, "--trace", help="Record spans in any Python service, unchanged."),
+    expose: bool = typer.Option(False, "--expose", help="Open the ports on the host to everyone."),
     no_build: bool = typer.Option(False, "--no-build", help="Run the image as it is."),
     no_sync: bool = typer.Option(False, "--no-sync", help="Run the code as it lies on the host."),
     profile: list[str] = typer.Option([], "--profile", help="Also the services of this profile."),
 ) -> None:
     """Build, sync, run the services with the synced code mounted, forward their ports."""
     run = options.of(ctx)
-    wish = Wish(tuple(service or ()), tuple(profile), build=not no_build, sync=not no_sync, trace=trace)
+    chosen = (tuple(service or ()), tuple(profile))
+    wish = Wish(*chosen, build=not no_build, sync=not no_sync, trace=trace, expose=expose)
     with project.opened(run) as live:
         data = bring_up(run, live, wish)
         run.console.finish("up.done", summary(data), data)
@@ -62,13 +68,17 @@ def bring_up(run: Options, live: Project, wish: Wish) -> dict[str, Any]:
     """Build, sync, run, forward; what was done, and where the services answer here."""
     if wish.build and any(not one.image for one in live.config.services):
         state = project_state_dir(live.config.root, live.config.host)
+        if warning := check(live.host, live.daemon):
+            run.console.warn(warning)
         build_image(run.console, live.daemon, plan(live.config, live.services.user), state)
     if wish.sync:
         from devbox.cli.sync import sync_once
 
         sync_once(run, live.config, live.host)
     extra = trace_extra(live.config, live.host, account(live.host)) if wish.trace else Extra()
-    started = live.services.up(wish.services, wish.profiles, extra)
+    if wish.expose:
+        run.console.warn(f"--expose opens ports on {live.host.address.hostname} to everyone: {_BYPASS}")
+    started = live.services.up(wish.services, wish.profiles, extra, wish.expose)
     return {**asdict(started), "addresses": _forward(run, live, wish.services)}
 
 

@@ -94,6 +94,14 @@ class Progress:
             return BuildFailed(
                 "the build failed", where=failed.where or name, why=failed.why, next_steps=steps
             )
+        if "no space left on device" in seen.error:
+            why = f"no space left on device in {_short(seen.name)}"
+            steps = [
+                "docker builder prune   (on the host)",
+                "docker image prune   (on the host)",
+                "devbox build",
+            ]
+            return BuildFailed("the host's disk is full", where=failed.where, why=why, next_steps=steps)
         instruction = locate(seen.name, dockerfile)
         where = f"{name}:{instruction.line}" if instruction else name
         last = [*seen.last, *([seen.partial.decode(errors="replace")] if seen.partial else [])]

@@ -52,6 +52,8 @@ class Engine:
     api: str
     platform: str
     selinux: bool = False
+    root: str = "/var/lib/docker"
+    """Where it keeps its images, on the host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,10 @@ class Daemon(Protocol):
         ...
 
     def image(self, name: str) -> Image | None: ...
+
+    def reclaimable(self) -> int:
+        """Bytes of the build cache that nothing uses."""
+        ...
 
     def pull(self, name: str, progress: Callable[[str], None]) -> None: ...
 

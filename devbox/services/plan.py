@@ -37,6 +37,8 @@ class Surroundings:
     image_variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What each image sets itself."""
     selinux: bool = False
+    expose: bool = False
+    """Ports on all of the host's addresses, under their own numbers, instead of on its loopback."""
 
 
 def chosen(config: Config, names: Sequence[str], profiles: Sequence[str]) -> list[Service]:
@@ -82,7 +84,7 @@ def wanted(config: Config, service: Service, around: Surroundings) -> Wanted:
         stdin=service.stdin,
         environment=_environment(config, service, around),
         mounts=_mounts(config, service, around),
-        ports=tuple(Published(PortWish.parse(text).container) for text in service.ports),
+        ports=tuple(_published(PortWish.parse(text), around.expose) for text in service.ports),
         user=service.user or _user(service, around.account),
         working_dir=service.working_dir or _working_dir(config, service),
         network=network,
@@ -149,6 +151,10 @@ def host_folders(specs: Iterable[ContainerSpec], account: Account) -> list[str]:
     own = str(PurePosixPath(account.home) / "devbox") + "/"
     found = {mount.source for spec in specs for mount in spec.mounts if not mount.volume}
     return sorted(source for source in found if source.startswith(own))
+
+
+def _published(wish: PortWish, expose: bool) -> Published:
+    return Published(wish.container, wish.local, "0.0.0.0") if expose else Published(wish.container)
 
 
 def _networks(config: Config, service: Service, account: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from devbox.config.model import OWNER_LABEL, Config, Service
 from devbox.errors import ConfigError, DaemonError
@@ -69,7 +69,9 @@ class Services:
         self.user = host.address.user
         self.labels = config.labels(self.user)
 
-    def up(self, names: Sequence[str], profiles: Sequence[str], extra: Extra) -> Started:
+    def up(
+        self, names: Sequence[str], profiles: Sequence[str], extra: Extra, expose: bool = False
+    ) -> Started:
         """Bring the services to what the config says; only what changed is made anew.
 
         Raises `ConfigError` for what cannot be meant, `DaemonError` with a service's last lines when it ends
@@ -79,7 +81,7 @@ class Services:
             raise ConfigError("there are no services to run", where=self.config.file, next_steps=[_EXAMPLE])
         services = plan.chosen(self.config, names, profiles)
         who = account(self.host)
-        around = surroundings(self.config, self.daemon, who, services, extra)
+        around = replace(surroundings(self.config, self.daemon, who, services, extra), expose=expose)
         want = [plan.wanted(self.config, service, around) for service in services]
         self.prepare_mounts([one.spec for one in want], who)
         known = [service.name for service in self.config.services]

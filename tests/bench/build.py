@@ -23,6 +23,7 @@ from devbox import wiring
 from devbox.adapters.docker.daemon import DockerDaemon
 from devbox.config.load import parse
 from devbox.image.build import build, plan
+from devbox.image.unchanged import Memory, fingerprint, known
 from devbox.ports.events import ignore
 from devbox.ports.host import Socket
 from tests.rehearsal import hosts
@@ -43,11 +44,15 @@ def plant(root: Path, count: int) -> None:
 
 
 def ours(root: Path, port: int) -> Builder:
+    memory = Memory(root.with_suffix(".json"))
     config = replace(parse("name: bench-devbox\nbuild: {dockerfile: Dockerfile}"), root=str(root))
 
     def run() -> None:
         with DockerDaemon(lambda: socket.create_connection(("127.0.0.1", port)), "bench") as daemon:
-            build(daemon, plan(config, "bench"), ignore)
+            wanted = plan(config, "bench")
+            mark = fingerprint(daemon, wanted)
+            if known(daemon, memory, wanted.request.tag, mark) is None:
+                memory.keep(wanted.request.tag, mark, build(daemon, wanted, ignore).image)
 
     return run
 

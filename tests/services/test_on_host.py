@@ -88,6 +88,25 @@ def test_a_taken_local_port_gives_the_next_one(shop: Shop) -> None:
         assert shop.page() == "one"
 
 
+def test_expose_opens_the_port_for_everyone_and_up_closes_it(
+    shop: Shop, rehearsal_host: RehearsalHost
+) -> None:
+    def outside() -> bool:
+        try:
+            socket.create_connection((rehearsal_host.inner, shop.port), timeout=2).close()
+        except OSError:
+            return False
+        return True
+
+    said = shop.terminal.devbox("up", "--expose", "web").stderr
+    assert "warning: --expose opens ports" in said
+    assert shop.page() == "one"
+    assert outside()
+    shop.terminal.devbox("up", "--no-build", "--no-sync", "web")
+    assert not outside()
+    assert shop.page() == "one"
+
+
 def test_a_service_that_ends_at_once_says_its_last_words(shop: Shop) -> None:
     services = "  broken: {command: [python, -c, \"raise SystemExit('no database')\"]}\n"
     shop.configure(services=services)

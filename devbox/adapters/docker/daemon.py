@@ -43,9 +43,10 @@ class DockerDaemon:
 
     def engine(self) -> Engine:
         answer = self._http.call("GET", "/version")
-        options = self._http.call("GET", "/info").get("SecurityOptions") or ()
-        selinux = any(option.startswith("name=selinux") for option in options)
-        return Engine(answer["Version"], self._http.api, f"{answer['Os']}/{answer['Arch']}", selinux)
+        info = self._http.call("GET", "/info")
+        selinux = any(option.startswith("name=selinux") for option in info.get("SecurityOptions") or ())
+        platform = f"{answer['Os']}/{answer['Arch']}"
+        return Engine(answer["Version"], self._http.api, platform, selinux, info["DockerRootDir"])
 
     def build(
         self, request: BuildRequest, context: BuildContext
@@ -56,6 +57,10 @@ class DockerDaemon:
     def image(self, name: str) -> Image | None:
         entry = self._http.find(f"/images/{name}/json")
         return shapes.image(entry) if entry else None
+
+    def reclaimable(self) -> int:
+        cache = self._http.call("GET", "/system/df").get("BuildCache") or ()
+        return sum(record["Size"] for record in cache if not record["InUse"])
 
     def pull(self, name: str, progress: Callable[[str], None]) -> None:
         reference = name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"

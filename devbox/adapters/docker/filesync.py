@@ -12,7 +12,7 @@ import io
 import os
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import unquote
@@ -24,6 +24,7 @@ from devbox.ports.build import BuildContext, ContextEntry, EntryKind
 
 STAT, REQ, DATA, FIN, ERR = range(5)
 _CHUNK = 32 * 1024
+_TOGETHER = 200
 _IGNORE_FILE = ".dockerignore"
 _KINDS = {EntryKind.FILE: 0, EntryKind.FOLDER: 1 << 31, EntryKind.LINK: 1 << 27, EntryKind.FIFO: 1 << 25}
 _SPECIAL = ((0o4000, 1 << 23), (0o2000, 1 << 22), (0o1000, 1 << 20))
@@ -68,24 +69,47 @@ class FileSync:
         asked: queue.Queue[int | None] = queue.Queue()
         ended = threading.Event()
         threading.Thread(target=_listen, args=(call, asked, ended), daemon=True).start()
-        for entry in entries:
-            call.send(message({1: STAT, 2: stat(entry)}))
+        for start in range(0, len(entries), _TOGETHER):
+            call.send(*(message({1: STAT, 2: stat(entry)}) for entry in entries[start : start + _TOGETHER]))
         # An empty STAT is a message of no bytes but its field: what says that the list is complete.
         call.send(b"")
+        pending = _Pending(call)
         while (index := asked.get()) is not None:
-            self._send_file(call, index, entries[index], opener)
+            for chunk in self._content(entries[index], opener):
+                pending.add(message({1: DATA, 3: index, 4: chunk}))
+            if asked.empty():
+                pending.flush()
         if not ended.is_set():
             raise Gone
         call.send(message({1: FIN}))
 
-    def _send_file(
-        self, call: Call, index: int, entry: ContextEntry, opener: Callable[[str], BinaryIO]
-    ) -> None:
+    def _content(self, entry: ContextEntry, opener: Callable[[str], BinaryIO]) -> Iterator[bytes]:
+        """The bytes of a file, and the empty piece that ends it."""
         with opener(entry.path) as file:
             while chunk := file.read(_CHUNK):
-                call.send(message({1: DATA, 3: index, 4: chunk}))
                 self.sent += len(chunk)
-        call.send(message({1: DATA, 3: index}))
+                yield chunk
+        yield b""
+
+
+class _Pending:
+    """Messages that wait for company: one frame per small file costs more time than its bytes."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self._messages: list[bytes] = []
+        self._size = 0
+
+    def add(self, one: bytes) -> None:
+        self._messages.append(one)
+        self._size += len(one)
+        if self._size >= _CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._messages:
+            self.call.send(*self._messages)
+        self._messages, self._size = [], 0
 
 
 def _of_content(name: str, content: bytes) -> ContextEntry:

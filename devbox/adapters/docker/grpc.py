@@ -50,8 +50,10 @@ class Call:
         while (message := self.inbox.get()) is not None:
             yield message
 
-    def send(self, message: bytes) -> None:
-        self.server.send(self.stream, b"\0" + len(message).to_bytes(4, "big") + message)
+    def send(self, *messages: bytes) -> None:
+        """Send messages; several at once travel together, which is what makes thousands of them quick."""
+        framed = (part for one in messages for part in (b"\0" + len(one).to_bytes(4, "big"), one))
+        self.server.send(self.stream, b"".join(framed))
 
     def take(self, data: bytes) -> None:
         """Bytes of the connection: whole messages go to the inbox."""
