@@ -147,6 +147,16 @@ class TestLock:
         assert "process 1\n" in self._content(root)
         tree.close()
 
+    def test_who_died_before_he_wrote_his_name_holds_nothing(
+        self, root: Path, lanes: tuple[Open, Open]
+    ) -> None:
+        root.mkdir()
+        lock_file(root).parent.mkdir()
+        lock_file(root).touch()
+        tree = self._prepared(root, ANNA, lanes[0])
+        assert self._content(root).startswith("anna")
+        tree.close()
+
     def test_a_lock_of_somebody_who_is_gone_grows_old(self, root: Path, lanes: tuple[Open, Open]) -> None:
         self._prepared(root, ANNA, lanes[0]).close()
         file = lock_file(root)

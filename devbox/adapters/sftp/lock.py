@@ -24,7 +24,10 @@ BEAT = 10.0
 """Seconds between two signs of life."""
 OLD = 60.0
 """Seconds after the last one when the lock belongs to nobody: some may get lost, and laptops nod off."""
-_TRIES = 3
+_EMPTY = 3.0
+"""Seconds after which an empty lock belongs to nobody: its holder died before it wrote its name into it."""
+_TRIES = 20
+_PAUSE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,10 @@ class Lock:
                 threading.Thread(target=self._live, name="sync-lock", daemon=True).start()
                 return
             held = self._client.one(_look(self._folder))
-            if held and held.key != self._owner.key and held.age <= OLD:
+            if held and not held.content and held.age <= _EMPTY:
+                time.sleep(_PAUSE)
+                continue
+            if held and held.content and held.key != self._owner.key and held.age <= OLD:
                 raise locked(self._where, held.content.decode(errors="replace"), held.age)
             if held and not self._client.one(_break(self._folder, held.content)):
                 continue

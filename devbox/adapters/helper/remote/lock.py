@@ -12,6 +12,7 @@ from devbox.adapters.helper.remote.places import LOCK, Refused, read, remove_qui
 
 BEAT = 10
 OLD = 60
+EMPTY = 3
 
 
 class Lock:
@@ -24,7 +25,7 @@ class Lock:
 
     def take(self) -> None:
         """Take it, from a holder that is gone as well; `Refused` says who has it."""
-        for _ in range(3):
+        for _ in range(20):
             try:
                 self.handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             except FileExistsError:
@@ -39,8 +40,11 @@ class Lock:
     def clear(self) -> None:
         """Take away a lock that is ours, or old."""
         held, age = read(self.path), self.age()
+        if not held and age <= EMPTY:  # its holder is just writing its name into it, or died before that
+            time.sleep(0.3)
+            return
         ours = held.split(b"\n")[0] == self.content.split(b"\n")[0]
-        if not ours and age <= OLD:
+        if held and not ours and age <= OLD:
             raise Refused(b"lock", b"%d" % age, held)
         aside = self.path + b"-broken-%d" % os.getpid()
         try:
