@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable
 
@@ -19,6 +20,7 @@ class Link:
     def __init__(self, place: Place, index: Index, connect: Connect) -> None:
         self._place, self._index, self._connect = place, index, connect
         self._tree: Tree | None = None
+        self._second: Tree | None = None
         self.lane = ""
         """The lane of the last connection; "" before the first."""
         self.may_be_empty = False
@@ -37,6 +39,13 @@ class Link:
             self.lane = tree.abilities.lane
         return self._tree
 
+    def second(self) -> Tree:
+        """Another tree beside the open one, on a channel of its own; it lasts as long as that one."""
+        if self._second is None:
+            self._second = self._connect()
+            self._second.look()
+        return self._second
+
     def glance(self) -> tuple[Tree, bool]:
         """The tree as it is, nothing prepared; whether the index is about this root."""
         self._tree = self._connect()
@@ -44,12 +53,10 @@ class Link:
 
     def drop(self) -> None:
         """Let go of the connection; the next `open` makes another."""
-        if self._tree is not None:
-            tree, self._tree = self._tree, None
-            try:
+        trees, self._tree, self._second = (self._second, self._tree), None, None
+        for tree in filter(None, trees):
+            with contextlib.suppress(OSError, HostError):
                 tree.close()
-            except (OSError, HostError):
-                return
 
     def _know(self, tree: Tree) -> None:
         facts, token = tree.look(), self._index.token

@@ -34,6 +34,8 @@ class Rounds:
     brake: Brake = field(init=False)
     sent: Sent = lambda count: None
     """Told of content bytes as they leave."""
+    between: Sent = lambda count: None
+    """Told as well; may do a round of its own, on another tree."""
     started_ns: int = 0
     """When the round began to look."""
     _whole: tuple[View, Plan] | None = None
@@ -98,7 +100,7 @@ class Rounds:
         """The paths that must be looked at again, and what the host refused."""
         doubtful, refused, batch = set[bytes](), list[Outcome](), list[Outcome]()
         try:
-            for outcome in tree.apply(plan.waves, _Count(outcomes.report, self.sent)):
+            for outcome in tree.apply(plan.waves, _Count(outcomes.report, self.sent, self.between)):
                 if outcome.result is Result.CONFLICT:
                     refused.append(outcome)
                     continue
@@ -127,7 +129,9 @@ class Rounds:
 class _Count:
     report: Report
     also: Sent
+    between: Sent
 
     def __call__(self, count: int) -> None:
         self.report.sent += count
         self.also(count)
+        self.between(count)

@@ -11,6 +11,7 @@ from typing import Protocol
 from devbox.errors import ConnectionLost, DevboxError, HostUnreachable
 from devbox.ports.events import Emit, Event
 from devbox.ports.watcher import Changes, Watcher
+from devbox.sync.beside import Beside
 from devbox.sync.ignore import RULE_FILES
 from devbox.sync.link import Link
 from devbox.sync.model import Plan, Report, printable
@@ -57,14 +58,21 @@ class Watching:
     ready: Callable[[Report], str]
     """Says in one line how the catching up went."""
     settling: Settling = field(default_factory=Settling)
+    beside: Beside = field(init=False)
+
+    def __post_init__(self) -> None:
+        session = self.session
+        self.beside = Beside(session.link, session.rounds, self.watcher, self.settling, self._count)
 
     def run(self) -> None:
+        self.session.rounds.between = self.beside.between
         self._online()
         while not self.stop.is_set():
             self._tick()
 
     def _tick(self) -> None:
-        changes = self.watcher.wait(self.settling.due_in(time.monotonic(), _IDLE))
+        longest = self.beside.patience(self.settling.due_in(time.monotonic(), _IDLE))
+        changes = self.watcher.wait(longest).merged(self.beside.take())
         flushes = self.session.requests.take()
         if flushes:
             changes = changes.merged(self.watcher.wait(0))
@@ -107,14 +115,18 @@ class Watching:
         report, rounds, state = Report(), self.session.rounds, self.session.state
         for _ in range(PATIENCE):
             view, plan = rounds.part(self.session.link.open(), doubtful, below)
-            doubtful, below = rounds.apply(self.session.link.open(), view, plan, report), set()
+            with self.beside.round(plan):
+                doubtful, below = rounds.apply(self.session.link.open(), view, plan, report), set()
             for one in plan.operations:
                 state.last = printable(one.path)
             self.emit(Event("sync.followed", _burst(plan), {"operations": plan.size}))
             if not doubtful:
                 break
-        state.saves += report.put + report.removed + report.moved
+        self._count(report)
         return doubtful
+
+    def _count(self, report: Report) -> None:
+        self.session.state.saves += report.put + report.removed + report.moved
 
     def _take_rules(self, changes: Changes) -> None:
         """An ignore file changed: what it hides stays there, what it shows comes along."""
@@ -128,6 +140,7 @@ class Watching:
         self.session.link.drop()
         self.session.state.word = "offline"
         self.settling.clear()  # the catch-up looks at everything
+        self.beside.take()
         self.emit(Event("sync.offline", f"offline: {lost}"))
 
     def _online(self) -> None:

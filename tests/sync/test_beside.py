@@ -1,0 +1,128 @@
+"""A save never waits behind a large file. The order of the events tells, no clock."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from devbox.adapters.helper.best import BestTree
+from devbox.adapters.helper.program import COMMAND
+from devbox.adapters.inotify import Inotify
+from devbox.adapters.sftp.tree import SftpTree
+from devbox.ports.events import Event
+from devbox.ports.tree import Tree, staging_of
+from devbox.sync.place import Place
+from devbox.sync.session import Session
+from tests.sync.pipes import SERVER, Pipes
+
+SIZE = 24 << 20
+
+
+class Thin(Pipes):
+    """A slow link: large pieces take their time."""
+
+    def send(self, data: bytes) -> None:
+        for at in range(0, len(data), 32768):
+            super().send(data[at : at + 32768])
+            time.sleep(0.002)
+
+
+def helper(there: Path) -> Tree:
+    return BestTree(lambda: Thin("sh", "-c", COMMAND), lambda: Thin(str(SERVER)), str(there), "host")
+
+
+def plain(there: Path) -> Tree:
+    return SftpTree(Thin(str(SERVER)), str(there), "host")
+
+
+class Bench:
+    def __init__(self, base: Path, lane: Callable[[Path], Tree]) -> None:
+        self.here, self.there, self.events = base / "here", base / "there", list[Event]()
+        self.here.mkdir()
+        (self.here / "app.py").write_text("0")
+        place = Place(os.fsencode(self.here), str(self.there), "host", base / "state")
+        self.session = Session(place, lambda: lane(self.there), self.events.append)
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+        self.until(lambda: any(one.kind == "sync.ready" for one in self.events))
+
+    def _run(self) -> None:
+        self.session.watch(lambda place, covers: Inotify(place.root, covers), self.stop)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 60
+        while not condition():
+            assert self.thread.is_alive()
+            assert time.monotonic() < end, "it did not happen"
+            time.sleep(0.002)
+
+    def begin(self, name: str, letter: bytes = b"x") -> None:
+        """Save a large file, and wait until some of it has arrived."""
+        (self.here / name).write_bytes(letter * SIZE)
+        self.until(lambda: self._arrived() > 1 << 20)
+
+    def _arrived(self) -> int:
+        staging = Path(staging_of(str(self.there)))
+        sizes = [0]
+        for file in staging.iterdir():
+            try:
+                sizes.append(file.stat().st_size)
+            except FileNotFoundError:
+                continue
+        return max(sizes)
+
+    def done(self) -> list[str]:
+        """The paths that were put, in order."""
+        return [str(one.data["path"]) for one in self.events if one.kind == "sync.applied"]
+
+    def close(self) -> None:
+        self.stop.set()
+        self.session.wake()
+        self.thread.join()
+        self.session.close()
+
+
+@pytest.fixture(params=[helper, plain])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path, request.param)
+    yield bench
+    bench.close()
+
+
+def test_saves_overtake_a_large_file(bench: Bench) -> None:
+    bench.events.clear()
+    bench.begin("large.bin")
+    for number in range(3):
+        (bench.here / "app.py").write_text(f"version {number}")
+        bench.until(lambda number=number: (bench.there / "app.py").read_text() == f"version {number}")  # type: ignore[misc]
+    (bench.here / "new.py").write_text("new")
+    bench.until(lambda: "new.py" in bench.done())
+    assert "large.bin" not in bench.done(), "the large file is still on its way"
+    bench.until(lambda: "large.bin" in bench.done())
+    assert (bench.there / "large.bin").stat().st_size == SIZE
+    assert (bench.there / "new.py").read_text() == "new"
+
+
+def test_a_newer_version_overtakes_the_older(bench: Bench) -> None:
+    bench.begin("large.bin")
+    (bench.here / "large.bin").write_bytes(b"y" * SIZE)
+    bench.until(lambda: (bench.there / "large.bin").exists())
+    assert bench.session.flush().done.wait(60)
+    assert (bench.there / "large.bin").read_bytes() == b"y" * SIZE
+
+
+def test_what_happens_around_a_large_file_waits_for_it(bench: Bench) -> None:
+    (bench.here / "d").mkdir()
+    bench.begin("d/large.bin")
+    (bench.here / "d/large.bin").rename(bench.here / "d/other.bin")
+    (bench.here / "d").rename(bench.here / "e")
+    (bench.here / "app.py").unlink()
+    assert bench.session.flush().done.wait(60)
+    assert sorted(path.name for path in bench.there.rglob("*")) == ["e", "other.bin"]
+    assert (bench.there / "e/other.bin").stat().st_size == SIZE
