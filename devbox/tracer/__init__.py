@@ -56,8 +56,9 @@ from .propagation import (
     inject,
     set_baggage,
 )
-from .recorder import RECORDER, configure
+from .recorder import RECORDER
 from .spans import Span, current
+from .switch import configure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

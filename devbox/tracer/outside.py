@@ -12,7 +12,7 @@ import sys
 from importlib import import_module
 
 from .imports import finder
-from .recorder import configure
+from .switch import configure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

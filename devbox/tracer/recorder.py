@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from itertools import count
 
 from .layout import KIND_SHIFT, SITE_SHIFT, TYPE_SPAN
-from .spool import DEFAULT_LIMIT, Spool
+from .spool import Spool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,44 +123,6 @@ class Recorder:
 RECORDER = Recorder()
 os.register_at_fork(after_in_child=RECORDER.after_fork)
 atexit.register(RECORDER.stop)
-
-
-def configure(
-    service: str | None = None,
-    spool: str | None = None,
-    *,
-    hooks: bool = True,
-    limit: int | None = None,
-    resource: dict[str, Any] | None = None,
-) -> bool:
-    """Switch the recorder on; every span ended from now on is kept. Returns whether it is on.
-
-    `service` falls back on DEVBOX_TRACE_SERVICE, then OTEL_SERVICE_NAME, then the program's name; `spool` (a
-    folder, created when the first span ends) on DEVBOX_TRACE_SPOOL. Without a folder the recorder stays off:
-    all calls work and cost next to nothing. `limit` is the bound of this process's spool in bytes
-    (DEVBOX_TRACE_SPOOL_BYTES, else 64 MiB = a million plain spans). `hooks` carries traces over threads and
-    executors and records calls made with the client libraries that devbox knows.
-    """
-    env = os.environ
-    folder = spool or env.get("DEVBOX_TRACE_SPOOL")
-    if not folder:
-        return False
-    name = service or env.get("DEVBOX_TRACE_SERVICE") or env.get("OTEL_SERVICE_NAME") or _program()
-    bound = limit or int(env.get("DEVBOX_TRACE_SPOOL_BYTES") or DEFAULT_LIMIT)
-    RECORDER.start(name, os.path.abspath(folder), bound, resource or {})
-    from .propagation import from_environment
-
-    RECORDER.root = from_environment(env)
-    if hooks:
-        from .hooks import install
-
-        install()
-    return True
-
-
-def _program() -> str:
-    argv = getattr(sys, "argv", None) or [""]
-    return os.path.splitext(os.path.basename(argv[0]))[0] or "python"
 
 
 def parent_cell() -> Cell:
