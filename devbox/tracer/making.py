@@ -47,7 +47,11 @@ def span(
     place = _recorder.places.get((id(frame.f_code), frame.f_lasti, name, kind)) or _new_place(
         frame, name, kind
     )
-    above = (_get() or parent_cell()) if parent is None else parent.as_cell()
+    if parent is None:
+        above = _get() or parent_cell()
+    else:
+        _recorder.arrive()
+        above = parent.as_cell()
     # Without __init__, whose call would be a tenth of the whole price.
     made: Span = _new(Span)
     made._cell = [above[0], _recorder.ids(), {ATTRIBUTES: more} if more else None, above[3]]

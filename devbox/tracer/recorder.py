@@ -43,10 +43,11 @@ def _trace_ids() -> Iterator[tuple[bytes]]:
 class Recorder:
     """One per process. `spool` is None while recording is off: then nothing costs more than that check."""
 
-    __slots__ = ("_names", "ids", "places", "root", "service", "spool", "traces")
+    __slots__ = ("_names", "ids", "pid", "places", "root", "service", "spool", "traces")
 
     def __init__(self) -> None:
         self.spool: Spool | None = None
+        self.pid = os.getpid()
         self.service = ""
         self.root: Cell | None = None
         self._names: dict[tuple[Any, ...], int] = {}
@@ -115,9 +116,15 @@ class Recorder:
         """A child is a process of its own: own spool, own ids; it continues the trace that it was forked
         in.
         """
+        self.pid = os.getpid()
         self.renew_ids()
         if self.spool is not None:
             self.spool.leave_to_parent()
+
+    def arrive(self) -> None:
+        """To be called when work arrives from elsewhere: servers written in C (uWSGI) fork without a word."""
+        if os.getpid() != self.pid:
+            self.after_fork()
 
 
 RECORDER = Recorder()

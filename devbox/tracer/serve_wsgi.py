@@ -5,7 +5,8 @@ from __future__ import annotations
 from .layout import ERROR, SERVER
 from .making import span
 from .propagation import extract
-from .recorder import CURRENT, RECORDER
+from .recorder import RECORDER
+from .spans import active
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ CONTEXT = (
     ("HTTP_TRACESTATE", "tracestate"),
     ("HTTP_BAGGAGE", "baggage"),
 )
+SPAN = "devbox.span"
+"""Key of the request's span in its environ."""
 
 
 class TracedWsgi:
@@ -36,7 +39,7 @@ class TracedWsgi:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         if RECORDER.spool is None:
             return self._application(environ, start_response)
-        made = _server_span(environ)
+        made = environ[SPAN] = _server_span(environ)
 
         def start(status: str, headers: Any, *exc_info: Any) -> Any:
             made.set_attribute("http.response.status_code", int(status[:3]))
@@ -83,16 +86,14 @@ class _Body:
         return self
 
     def __next__(self) -> bytes:
-        token = CURRENT.set(self._running._cell)
         try:
-            return next(self._parts)
+            with active(self._running):
+                return next(self._parts)
         except StopIteration:
             raise
         except BaseException as error:
             self._running.record_exception(error)
             raise
-        finally:
-            CURRENT.reset(token)
 
     def close(self) -> None:
         """Called by every WSGI server when the response is done, however it ended."""

@@ -87,8 +87,11 @@ class _Reader:
         self._meta_name = meta.name if meta is not None else ""
         self.process = Process(self.process.identity, str(resource.get("service", "")), resource)
         self._decoder = Decoder(self.process.identity, self.process.service)
-        for site in sites:
-            self._decoder.add_site(site)
+        try:
+            for site in sites:
+                self._decoder.add_site(site)
+        except (LookupError, TypeError):  # no line of the recorder's: whatever wrote it, not to be believed
+            return False
         return True
 
     def read(self, segments: list[SpoolChunk]) -> list[str]:

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 SERVERS = {
-    "wsgiref.simple_server": "servers",
+    "wsgiref.handlers": "servers",
     "werkzeug.serving": "servers",
     "gunicorn.app.base": "servers",
     "waitress.server": "servers",
     "uvicorn.config": "servers",
+    "hypercorn.app_wrappers": "servers",
+    "flask.app": "frameworks",
+    "django.core.handlers.wsgi": "frameworks",
 }
 
 
@@ -25,13 +28,13 @@ def _recorded(application: Any, kind: type) -> Any:
     return application if application is None or isinstance(application, known) else kind(application)
 
 
-def adapt_wsgiref_simple_server(module: ModuleType) -> None:
-    """Everything that serves through `WSGIServer`, Django's runserver among them."""
+def adapt_wsgiref_handlers(module: ModuleType) -> None:
+    """Everything that serves through wsgiref: `simple_server`, CGI, Django's runserver."""
 
-    def make(set_app: Any) -> Any:
-        return lambda self, application: set_app(self, _recorded(application, TracedWsgi))
+    def make(run: Any) -> Any:
+        return lambda self, application: run(self, _recorded(application, TracedWsgi))
 
-    replace(module.WSGIServer, "set_app", make)
+    replace(module.BaseHandler, "run", make)
 
 
 def adapt_werkzeug_serving(module: ModuleType) -> None:
@@ -81,3 +84,19 @@ def adapt_uvicorn_config(module: ModuleType) -> None:
         return wrapper
 
     replace(module.Config, "load", make)
+
+
+def adapt_hypercorn_app_wrappers(module: ModuleType) -> None:
+    """hypercorn, for applications of both kinds."""
+
+    def make(kind: type) -> Any:
+        def made(original: Any) -> Any:
+            def wrapper(self: Any, app: Any, *args: Any, **more: Any) -> None:
+                original(self, _recorded(app, kind), *args, **more)
+
+            return wrapper
+
+        return made
+
+    replace(module.ASGIWrapper, "__init__", make(TracedAsgi))
+    replace(module.WSGIWrapper, "__init__", make(TracedWsgi))
