@@ -125,12 +125,16 @@ def record(
     added: dict[str, Any] = {ATTRIBUTES: dict(attributes)} if attributes else {}
     if error:
         added[STATUS], added[MESSAGE] = ERROR, error
-    head = RECORDER.named(name, kind)
-    if not head:
-        added[NAME] = name
-        head = RECORDER.site(MANY, kind, "", "", 0)
+    head, named = site_of(name, kind)
+    added.update(named)
     if parent is not None and parent.remote:
         head |= REMOTE_PARENT
     cell[2] = added or None
     offset = time.perf_counter_ns() - time.time_ns()
     store(cell, head, above[1], start + offset, end + offset)
+
+
+def site_of(name: str, kind: int) -> tuple[int, dict[str, str]]:
+    """The head of a span that began at no place of ours, and what it has to carry of its name."""
+    head = RECORDER.named(name, kind)
+    return (head, {}) if head else (RECORDER.site(MANY, kind, "", "", 0), {NAME: name})

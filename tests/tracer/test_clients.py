@@ -248,7 +248,7 @@ def test_kafka_with_a_loop(reader: Reader, tmp_path: Path) -> None:
             producer = kafka.KafkaProducer(bootstrap_servers=where, api_version=(2, 0))
             with tracer.span("root"):
                 for body in (b"first", b"last"):
-                    producer.send("events", body, headers=[("own", b"1")])
+                    producer.send("events", body, headers=[("own", b"1")], partition=0)
             producer.close()
             consumer = kafka.KafkaConsumer(
                 "events", bootstrap_servers=where, api_version=(2, 0), auto_offset_reset="earliest"

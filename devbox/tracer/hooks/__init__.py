@@ -27,6 +27,8 @@ HOOKS = {
     "kafka.producer.kafka": "kafka",
     "kafka.consumer.group": "kafka",
     "grpc": "grpc",
+    "opentelemetry.context": "otel",
+    "opentelemetry.sdk.trace": "otel",
 }
 """Module of the library -> module here, whose `adapt_<module>` (dots as underscores) adapts it."""
 MARK = "__devbox_adapted__"
