@@ -46,7 +46,7 @@ def test_each_inside_the_other(started: Application, reader: Reader) -> None:
             pass
     names = ("ours", "theirs", "ours inside", "theirs inside")
     ours, theirs, middle, deep = (reader.named(name) for name in names)
-    assert [theirs.parent_id, inside.parent_id, deep.parent_id] == [
+    assert [theirs.parent_id, middle.parent_id, deep.parent_id] == [
         ours.span_id,
         theirs.span_id,
         inside.span_id,
