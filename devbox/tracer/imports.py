@@ -4,26 +4,20 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 import sys
 from importlib.machinery import SourceFileLoader
 
-from .functions import traced
+from .functions import KEPT_DUNDERS, traced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
     from typing import Any
 
-DECORATOR = "__devbox_traced__"
-KEPT_DUNDERS = frozenset(("__init__", "__call__", "__enter__", "__exit__", "__aenter__", "__aexit__"))
 INSTALLED = frozenset(("site-packages", "dist-packages", "node_modules", "devbox_tracer"))
-COMPILED = ("jit", "njit", "vectorize", "guvectorize", "overload", "no_trace")
-"""Decorators whose functions are compiled by someone else, or are no functions at all: left alone."""
 
 
 class _Finder:
@@ -76,7 +70,7 @@ def _find(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
 
 
 class _TracingLoader(SourceFileLoader):
-    """Compiles with `traced` as the innermost decorator of every function.
+    """Compiles with every function recorded (see `rewrite`).
 
     Wrapping a finished module would miss what decorators have already passed on (a web framework's routes).
     The result is never cached: the .pyc files stay those of the untouched source.
@@ -88,9 +82,10 @@ class _TracingLoader(SourceFileLoader):
     def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> CodeType:  # type: ignore[override]
         import ast
 
-        setattr(builtins, DECORATOR, traced)
+        from .rewrite import recorded
+
         tree = ast.parse(data, path)
-        _decorate(tree)
+        recorded(tree)
         code: CodeType = compile(tree, path, "exec", dont_inherit=True, optimize=_optimize)
         return code
 
@@ -116,28 +111,6 @@ class _AfterLoader:
         self._loader.exec_module(module)
         for callback in self._callbacks:
             callback(module)
-
-
-def _decorate(tree: ast.Module) -> None:
-    import ast
-
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _wanted(node):
-            name = ast.Name(DECORATOR, ast.Load())
-            node.decorator_list.append(ast.copy_location(name, node))
-
-
-def _wanted(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    import ast
-
-    if node.name.startswith("__") and node.name.endswith("__") and node.name not in KEPT_DUNDERS:
-        return False
-    for decorator in node.decorator_list:
-        target = decorator.func if isinstance(decorator, ast.Call) else decorator
-        name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
-        if name in COMPILED:
-            return False
-    return True
 
 
 def finder() -> _Finder:

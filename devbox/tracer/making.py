@@ -82,6 +82,7 @@ def _new_place(frame: Any, name: str, kind: int) -> tuple[int, Any]:
     if len(RECORDER.places) >= MOST_NAMES:
         return 0, code
     function = f"{frame.f_globals.get('__name__', '')}.{getattr(code, 'co_qualname', code.co_name)}"
+    function = function.replace(".<locals>", "")
     head = RECORDER.site(name, kind, function, code.co_filename, frame.f_lineno)
     # The code is kept beside it: as long as it lives, no other code can have its id.
     found = RECORDER.places[id(code), frame.f_lasti, name, kind] = head, code

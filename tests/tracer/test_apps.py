@@ -280,3 +280,57 @@ def test_nothing_of_this_needs_an_import_of_the_libraries(tmp_path: Path) -> Non
     )
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
+
+
+def test_coroutine_functions_stay_what_they_are(tmp_path: Path, spool: Path, reader: Reader) -> None:
+    """Servers look at signatures, or call an application with nothing to see whether it is a factory."""
+    source = '''
+        import asyncio
+        class Shop:
+            async def app(self, scope, receive, send):
+                """Says hello."""
+                async def inner(): return scope
+                return await inner()
+            async def empty(self):
+                """Nothing."""
+            async def numbers(self):
+                yield 1
+            async def nested(self):
+                def inside():
+                    yield 2
+                return list(inside())
+            async def fails(self):
+                raise ValueError("wrong")
+    '''
+    (tmp_path / "shop.py").write_text(textwrap.dedent(source))
+    code = f"""
+        import asyncio, inspect, sys; sys.path.insert(0, {str(tmp_path)!r})
+        tracer.instrument("shop")
+        import shop
+        here = shop.Shop()
+        assert str(inspect.signature(here.app)) == "(scope, receive, send)"
+        assert here.app.__doc__ == "Says hello."
+        try:
+            here.app()
+        except TypeError:
+            print("complains")
+        async def all():
+            return await here.app(1, 2, 3), await here.empty(), [n async for n in here.numbers()], await
+            here.nested()
+        print(asyncio.run(all()))
+        try:
+            asyncio.run(here.fails())
+        except ValueError as error:
+            print(error)
+    """
+    said = run(code, spool).splitlines()
+    assert said == ["complains", "(1, None, [1], [2])", "wrong"]
+    names = {span.operation.name for span in reader.spans()}
+    assert names == {
+        "shop.Shop.app", "shop.Shop.app.inner", "shop.Shop.empty", "shop.Shop.numbers", "shop.Shop.nested",
+        "shop.Shop.nested.inside", "shop.Shop.fails",
+    }  # fmt: skip
+    inner, failed = reader.named("shop.Shop.app.inner"), reader.named("shop.Shop.fails")
+    assert inner.parent_id == reader.named("shop.Shop.app").span_id
+    assert (failed.status, failed.message) == ("error", "ValueError: wrong")
+    assert (inner.operation.file, inner.operation.line) == (str(tmp_path / "shop.py"), 6)

@@ -49,7 +49,7 @@ def test_each_inside_the_other(started: Application, reader: Reader) -> None:
     assert [theirs.parent_id, middle.parent_id, deep.parent_id] == [
         ours.span_id,
         theirs.span_id,
-        inside.span_id,
+        middle.span_id,
     ]
     assert reader.named("beside").parent_id == ours.span_id
     assert {span.trace_id for span in reader.spans()} == {ours.trace_id}

@@ -12,11 +12,18 @@ from hypothesis import strategies as st
 
 from devbox import tracer
 from tests.tracer.inside import recording
+from tests.tracer.situations import (
+    ANY_CASE,
+    GOOD,
+    INVALID,
+    OTHER_NAMES,
+    OTHER_STATES,
+    PARENT,
+    TRACE,
+    TRACESTATES,
+    VALID,
+)
 from tests.traces.reading import ROOT, Reader
-
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-PARENT = "00f067aa0ba902b7"
-GOOD = f"00-{TRACE}-{PARENT}-01"
 
 
 def passed_on(reader: Reader, *fields: tuple[str, str]) -> dict[str, str]:
@@ -37,64 +44,23 @@ def continued(reader: Reader, *fields: tuple[str, str]) -> bool:
     return found[1] == TRACE
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        pytest.param(GOOD, id="version 00"),
-        pytest.param(f"00-{TRACE}-{PARENT}-00", id="not sampled"),
-        pytest.param(f"00-{TRACE}-{PARENT}-ff", id="unknown flags"),
-        pytest.param(f" {GOOD}", id="space before"),
-        pytest.param(f"\t{GOOD}\t", id="tabs around"),
-        pytest.param(f"{GOOD} ", id="space after"),
-        pytest.param(f"cc-{TRACE}-{PARENT}-01", id="future version"),
-        pytest.param(f"cc-{TRACE}-{PARENT}-01-what-the-future-will-be-like", id="future version with more"),
-    ],
-)
+@pytest.mark.parametrize("value", VALID)
 def test_a_valid_traceparent_is_continued(reader: Reader, value: str) -> None:
     assert continued(reader, ("traceparent", value))
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        pytest.param("", id="empty"),
-        pytest.param(f"00-{TRACE}-{PARENT}-01.", id="version 00 with a dot behind"),
-        pytest.param(f"00-{TRACE}-{PARENT}-01-what-the-future", id="version 00 with more"),
-        pytest.param(f"cc-{TRACE}-{PARENT}-01.what-the-future", id="future version with a dot"),
-        pytest.param(f"ff-{TRACE}-{PARENT}-01", id="version ff"),
-        pytest.param(f".0-{TRACE}-{PARENT}-01", id="version with a dot"),
-        pytest.param(f"0.-{TRACE}-{PARENT}-01", id="version with a dot, second"),
-        pytest.param(f"000-{TRACE}-{PARENT}-01", id="version too long"),
-        pytest.param(f"0000-{TRACE}-{PARENT}-01", id="version far too long"),
-        pytest.param(f"0-{TRACE}-{PARENT}-01", id="version too short"),
-        pytest.param(f"00-{'0' * 32}-{PARENT}-01", id="trace id of zeros"),
-        pytest.param(f"00-.{TRACE[1:]}-{PARENT}-01", id="trace id with a dot"),
-        pytest.param(f"00-{TRACE[:-1]}.-{PARENT}-01", id="trace id with a dot at its end"),
-        pytest.param(f"00-{TRACE.upper()}-{PARENT}-01", id="trace id in capitals"),
-        pytest.param(f"00-{TRACE}00-{PARENT}-01", id="trace id too long"),
-        pytest.param(f"00-{TRACE[2:]}-{PARENT}-01", id="trace id too short"),
-        pytest.param(f"00-{TRACE}-{'0' * 16}-01", id="parent id of zeros"),
-        pytest.param(f"00-{TRACE}-.{PARENT[1:]}-01", id="parent id with a dot"),
-        pytest.param(f"00-{TRACE}-{PARENT}00-01", id="parent id too long"),
-        pytest.param(f"00-{TRACE}-{PARENT[2:]}-01", id="parent id too short"),
-        pytest.param(f"00-{TRACE}-{PARENT}-.0", id="flags with a dot"),
-        pytest.param(f"00-{TRACE}-{PARENT}-0.", id="flags with a dot at their end"),
-        pytest.param(f"00-{TRACE}-{PARENT}-001", id="flags too long"),
-        pytest.param(f"00-{TRACE}-{PARENT}-1", id="flags too short"),
-        pytest.param(GOOD.replace("-", "_"), id="other separators"),
-    ],
-)
+@pytest.mark.parametrize("value", INVALID)
 def test_an_invalid_traceparent_begins_a_new_trace(reader: Reader, value: str) -> None:
     assert not continued(reader, ("traceparent", value), ("tracestate", "foo=1"))
     assert "tracestate" not in passed_on(reader, ("traceparent", value), ("tracestate", "foo=1"))
 
 
-@pytest.mark.parametrize("name", ["trace-parent", "trace.parent", "trace_parent"])
+@pytest.mark.parametrize("name", OTHER_NAMES)
 def test_other_names_are_not_the_field(reader: Reader, name: str) -> None:
     assert not continued(reader, (name, GOOD))
 
 
-@pytest.mark.parametrize("name", ["TraceParent", "TrAcEpArEnT", "TRACEPARENT"])
+@pytest.mark.parametrize("name", ANY_CASE)
 def test_names_come_in_any_case(reader: Reader, name: str) -> None:
     assert continued(reader, (name, GOOD))
 
@@ -118,42 +84,7 @@ def test_each_request_gets_an_id_of_its_own(reader: Reader) -> None:
     assert len(sent) == 3
 
 
-MANY = ",".join(f"k{number}=1" for number in range(32))
-
-
-@pytest.mark.parametrize(
-    ("received", "sent"),
-    [
-        pytest.param(["foo=1,bar=2"], "foo=1,bar=2", id="a list"),
-        pytest.param(["foo=1", "bar=2"], "foo=1,bar=2", id="two headers"),
-        pytest.param(["foo=1", "", "bar=2"], "foo=1,bar=2", id="an empty header among others"),
-        pytest.param([""], None, id="empty"),
-        pytest.param(["foo=1 \t , \t bar=2, \t baz=3"], "foo=1,bar=2,baz=3", id="white space"),
-        pytest.param(["foo=1,foo=2"], "foo=1", id="the same key twice"),
-        pytest.param(
-            ["0a_b-c*d/e@v=" + "".join(map(chr, range(0x21, 0x2C)))], ..., id="all characters of a key"
-        ),
-        pytest.param([MANY], MANY, id="32 members"),
-        pytest.param([MANY + ",more=1"], None, id="33 members"),
-        pytest.param(["k" * 256 + "=1"], ..., id="longest key"),
-        pytest.param(["k" * 257 + "=1"], None, id="key too long"),
-        pytest.param(["t" * 241 + "@v=1"], ..., id="longest tenant"),
-        pytest.param(["t" * 242 + "@v=1"], None, id="tenant too long"),
-        pytest.param(["t@" + "v" * 14 + "=1"], ..., id="longest vendor"),
-        pytest.param(["t@" + "v" * 15 + "=1"], None, id="vendor too long"),
-        pytest.param(["foo =1"], None, id="space in a key"),
-        pytest.param(["FOO=1"], None, id="capitals in a key"),
-        pytest.param(["foo.bar=1"], None, id="dot in a key"),
-        pytest.param(["foo@=1"], None, id="no vendor"),
-        pytest.param(["@foo=1"], None, id="no tenant"),
-        pytest.param(["foo@@bar=1"], None, id="two signs"),
-        pytest.param(["foo@bar@baz=1"], None, id="two vendors"),
-        pytest.param(["foo=bar=baz"], None, id="equals in a value"),
-        pytest.param(["foo=,bar=3"], None, id="no value"),
-        pytest.param(["foo"], None, id="no equals"),
-        pytest.param(["foo=\u00e9"], None, id="not ASCII"),
-    ],
-)
+@pytest.mark.parametrize(("received", "sent"), TRACESTATES)
 def test_tracestate(reader: Reader, received: list[str], sent: object) -> None:
     fields = [("tracestate", one) for one in received]
     found = passed_on(reader, ("traceparent", GOOD), *fields)
@@ -161,7 +92,7 @@ def test_tracestate(reader: Reader, received: list[str], sent: object) -> None:
     assert found.get("tracestate") == (received[0] if sent is ... else sent)
 
 
-@pytest.mark.parametrize("name", ["trace-state", "trace.state"])
+@pytest.mark.parametrize("name", OTHER_STATES)
 def test_other_names_are_not_the_tracestate(reader: Reader, name: str) -> None:
     assert "tracestate" not in passed_on(reader, ("traceparent", GOOD), (name, "foo=1"))
 
