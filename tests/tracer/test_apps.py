@@ -315,8 +315,8 @@ def test_coroutine_functions_stay_what_they_are(tmp_path: Path, spool: Path, rea
         except TypeError:
             print("complains")
         async def all():
-            return await here.app(1, 2, 3), await here.empty(), [n async for n in here.numbers()], await
-            here.nested()
+            found = await here.app(1, 2, 3), await here.empty()
+            return *found, [n async for n in here.numbers()], await here.nested()
         print(asyncio.run(all()))
         try:
             asyncio.run(here.fails())
