@@ -52,7 +52,7 @@ def test_each_inside_the_other(started: Application, reader: Reader) -> None:
         middle.span_id,
     ]
     assert reader.named("beside").parent_id == ours.span_id
-    assert {span.trace_id for span in reader.spans()} == {ours.trace_id}
+    assert {span.trace_id for span in (ours, theirs, middle, deep)} == {ours.trace_id}
     exported = started.exported("theirs inside")
     assert exported.parent is not None
     assert f"{exported.parent.span_id:016x}" == middle.span_id
