@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.pycharm import desk as desks
+from tests.pycharm.desk import Desk
 from tests.pycharm.eye import Settings
 from tests.rehearsal import hosts, images
 
@@ -76,3 +78,13 @@ def stage(bench: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
     made.devbox("pycharm", "--install")
     yield made
     hosts.down(host.name)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    project, home = tmp_path / "code", tmp_path / "home"
+    project.mkdir()
+    home.mkdir()
+    (project / "devbox.yaml").write_text(desks.YAML)
+    (project / "Dockerfile.dev").write_text("FROM scratch\n")
+    return Desk(project, home)

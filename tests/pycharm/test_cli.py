@@ -1,90 +1,13 @@
-"""`devbox pycharm` as it is typed, with a host that does not answer (the other tests have one that does)."""
+"""`devbox pycharm` as it is typed, with a host that does not answer (other tests have one that does)."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import subprocess
-import sys
-import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-TOP = Path(__file__).resolve().parents[2]
-YAML = (
-    'name: shop\nhost: dev@127.0.10.254\nservices:\n  web: {command: "python -m web", ports: ["80:8000"]}\n'
-)
-
-
-@dataclass
-class Desk:
-    """A project, a home with everything of its own, and the command line."""
-
-    project: Path
-    home: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "PYTHONPATH": str(TOP), "HOME": str(self.home)}
-
-    def argv(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "devbox", "pycharm", *words]
-
-    def devbox(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.argv(*words), cwd=self.project, env=self.environment, capture_output=True, text=True
-        )
-
-    def ok(self, *words: str) -> str:
-        done = self.devbox(*words)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def at_a_terminal(self, answers: str, *words: str) -> tuple[str, str]:
-        """The command line with a person who types `answers`; what came to stdout, and to the terminal."""
-        person, terminal = os.openpty()
-        argv, env = self.argv(*words), {**self.environment, "NO_COLOR": "1"}
-        with subprocess.Popen(
-            argv, cwd=self.project, env=env, stdin=terminal, stderr=terminal, stdout=subprocess.PIPE
-        ) as process:
-            os.close(terminal)
-            os.write(person, answers.encode())
-            seen = b"".join(_until_it_hangs_up(person))
-            assert process.stdout is not None
-            out = process.stdout.read().decode()
-        os.close(person)
-        assert process.returncode == 0, out
-        return out, seen.decode()
-
-    def files(self, below: str = ".") -> dict[str, bytes]:
-        """Everything in the project, or somewhere below the home."""
-        top = self.project if below == "." else self.home / below
-        return {str(one.relative_to(top)): one.read_bytes() for one in top.rglob("*") if one.is_file()}
-
-    def ide(self, name: str = "PyCharm2024.1") -> Path:
-        folder = self.home / ".config/JetBrains" / name
-        (folder / "options").mkdir(parents=True)
-        return folder
-
-
-def _until_it_hangs_up(terminal: int) -> Iterator[bytes]:
-    with contextlib.suppress(OSError):  # what reading gives when the other side is closed
-        while True:
-            yield os.read(terminal, 1 << 16)
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    project, home = tmp_path / "code", tmp_path / "home"
-    project.mkdir()
-    home.mkdir()
-    (project / "devbox.yaml").write_text(YAML)
-    (project / "Dockerfile.dev").write_text("FROM scratch\n")
-    return Desk(project, home)
+from tests.pycharm.desk import YAML, Desk
 
 
 def test_it_writes_says_what_is_missing_and_changes_nothing_the_second_time(desk: Desk) -> None:
@@ -126,29 +49,6 @@ def test_upload_on_and_off(desk: Desk) -> None:
     assert desk.files() == off
 
 
-def test_uninstall_gives_back_the_start(desk: Desk) -> None:
-    ide = desk.ide()
-    (desk.project / ".idea").mkdir()
-    workspace, misc = (
-        b"<project malformed",
-        b'<project version="4">\n  <component name="Black" />\n</project>\n',
-    )
-    (desk.project / ".idea/workspace.xml").write_bytes(workspace)
-    (desk.project / ".idea/misc.xml").write_bytes(misc)
-    servers = b'<application>\n  <component name="RemoteServers" />\n</application>'
-    (ide / "options/remote-servers.xml").write_bytes(servers)
-    before = desk.files(), desk.files(".config")
-    out = desk.ok("--install")
-    assert "merged      " in out
-    assert "the files before are in " in out
-    backups = [data for name, data in desk.files(".local").items() if "/backups/" in name]
-    assert servers in backups
-    assert b"DockerTcpConnectionConfigurator" in (ide / "options/remote-servers.xml").read_bytes()
-    assert (desk.project / ".idea/workspace.xml").read_bytes() == workspace
-    desk.ok("--uninstall")
-    assert (desk.files(), desk.files(".config")) == before
-
-
 def test_a_malformed_file_is_named_and_left_alone(desk: Desk) -> None:
     (desk.project / ".idea").mkdir()
     broken = b"<project><component></project>"
@@ -158,72 +58,6 @@ def test_a_malformed_file_is_named_and_left_alone(desk: Desk) -> None:
     assert "mismatched tag" in out
     assert (desk.project / ".idea/deployment.xml").read_bytes() == broken
     assert (desk.project / ".idea/webServers.xml").exists()
-
-
-def test_a_running_ide_is_refused_before_anything_is_written(desk: Desk) -> None:
-    ide = desk.ide()
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        (ide / ".lock").write_text(str(process.pid))
-        done = desk.devbox("--install")
-        process.communicate(b"\n")
-    assert done.returncode == 1
-    assert "PyCharm2024.1 is running" in done.stderr
-    assert "next: close PyCharm and try again" in done.stderr
-    assert not (desk.project / ".idea").exists()
-    assert list((ide / "options").iterdir()) == []
-
-
-def test_no_ide_and_a_community_edition_say_so(desk: Desk) -> None:
-    done = desk.devbox("--install")
-    assert (done.returncode, "no PyCharm has been started here yet" in done.stderr) == (1, True)
-    desk.ide("PyCharmCE2024.1")
-    assert "has no remote interpreters" in desk.devbox("--install").stderr
-
-
-def test_the_newest_ide_is_taken_and_another_one_when_it_is_named(desk: Desk) -> None:
-    newest, older = desk.ide("PyCharm2024.1"), desk.ide("PyCharm2023.2")
-    moved = desk.home / "moved"
-    (moved / "options").mkdir(parents=True)
-    assert str(newest) in desk.ok("--install")
-    assert list((older / "options").iterdir()) == []
-    assert str(older) in desk.ok("--install", "--ide", "PyCharm2023.2")
-    assert (older / "options/remote-servers.xml").exists()
-    (newest / "pycharm64.vmoptions").write_text(f"-Didea.config.path={moved}\n")
-    assert str(moved / "options") in desk.ok("--install")
-    done = desk.devbox("--install", "--ide", "PyCharm2020.1")
-    assert done.returncode == 1
-    assert "no PyCharm called PyCharm2020.1" in done.stderr
-    assert "found PyCharm2024.1, PyCharm2023.2" in done.stderr
-    desk.ok("--uninstall")
-    assert [one for folder in (newest, older, moved) for one in (folder / "options").iterdir()] == []
-
-
-def test_the_archive_needs_settings_or_fresh(desk: Desk) -> None:
-    target = desk.home / "settings.zip"
-    done = desk.devbox("--zip", str(target))
-    assert done.returncode == 1
-    assert "--fresh" in done.stderr
-    assert not target.exists()
-    assert "the import replaces whole files" in done.stderr
-    desk.ok("--zip", str(target), "--fresh")
-    with zipfile.ZipFile(target) as archive:
-        assert archive.namelist()[0] == "IntelliJ IDEA Global Settings"
-        assert archive.read("IntelliJ IDEA Global Settings") == b""
-        assert "options/remote-servers.xml" in archive.namelist()
-
-
-def test_the_archive_carries_the_users_own_settings(desk: Desk) -> None:
-    own = '<remote-server name="mine" type="docker"><configuration /></remote-server>'
-    component = f'<component name="RemoteServers">{own}</component>'
-    file = desk.ide() / "options/remote-servers.xml"
-    file.write_text(f"<application>{component}</application>")
-    target = desk.home / "settings.zip"
-    assert "the import replaces whole files" in desk.ok("--zip", str(target))
-    with zipfile.ZipFile(target) as archive:
-        merged = archive.read("options/remote-servers.xml").decode()
-    assert own in merged
-    assert 'name="shop@127.0.10.254"' in merged
-    assert file.read_text() == f"<application>{component}</application>"
 
 
 def test_check_says_what_is_stale(desk: Desk) -> None:
