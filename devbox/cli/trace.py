@@ -156,7 +156,7 @@ def tail(
     run = options.of(ctx)
     wanted = query_of(query, service)
     found = origin(run, spool, local)
-    with closing(Store(found.database)) as store, found.opened() as source:
+    with closing(Store(found.database)) as store, found.opened(0) as source:
         seen: dict[str, int] = {one.trace_id: one.spans for one in store.traces(1000, wanted)}
         while True:
             collect(source, store)

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devbox.cli.options import Options
-from devbox.errors import UsageError
+from devbox.errors import HostError, UsageError
 
 if TYPE_CHECKING:
-    from devbox.config.model import Config
     from devbox.ports.traces import SpoolSource
     from devbox.traces.query import Query
     from devbox.traces.store import Store
+
+NEAR, FAR = 0.05, 0.5
+"""Seconds between looks at a folder here, and at a host's: that is a script and two round trips."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """One place where spans come from. `mappings`: folders as its processes see them -> folders here; `own`:
-    its processes run on this machine, their paths are ours.
+    its processes run on this machine, their paths are ours; `pause`: seconds between looks at its spools.
+    `opened` takes a port of ours that takes OTLP, for programs there to reach (0: there is none).
     """
 
     title: str
     project: str
     database: Path
-    opened: Callable[[], AbstractContextManager[SpoolSource]]
+    opened: Callable[[int], AbstractContextManager[SpoolSource]]
     mappings: Sequence[tuple[str, Path]] = ()
     own: bool = False
+    pause: float = NEAR
 
 
 def origin(run: Options, spool: Path | None, local: bool) -> Origin:
@@ -41,30 +45,38 @@ def origin(run: Options, spool: Path | None, local: bool) -> Origin:
     if is_shop:
         spool = state_dir() / "workload" / "spool"
     if spool is None:
-        return _on_host(run.load())
+        return _on_host(run)
     from devbox import wiring
 
     folder = spool.resolve()
     title = "the shop on this machine" if is_shop else str(folder)
     database = project_state_dir(str(folder), "") / "traces.db"
     return Origin(
-        title, Path.cwd().name, database, lambda: nullcontext(wiring.local_spools(folder)), own=True
+        title, Path.cwd().name, database, lambda _port: nullcontext(wiring.local_spools(folder)), own=True
     )
 
 
-def _on_host(config: Config) -> Origin:
+def _on_host(run: Options) -> Origin:
+    config = run.load()
     from devbox import wiring
     from devbox.config.paths import project_state_dir
 
     @contextmanager
-    def opened() -> Iterator[SpoolSource]:
-        with wiring.open_host(config) as host:
+    def opened(port: int) -> Iterator[SpoolSource]:
+        with wiring.open_host(config) as host, ExitStack() as stack:
+            if port:
+                try:
+                    stack.enter_context(host.receive(port, port))
+                except HostError as error:  # the spools are what matters; OTLP there is for those who need it
+                    run.console.warn(
+                        f"{error.what}: OTLP of programs on the host does not arrive; {error.why}"
+                    )
             yield wiring.host_spools(host, config)
 
     mappings = [(one.container, Path(config.root, one.local)) for one in config.sync]
     title = f"{config.name} on {config.host.rpartition('@')[2]}"
     database = project_state_dir(config.root, config.host) / "traces.db"
-    return Origin(title, Path(config.root).name, database, opened, mappings)
+    return Origin(title, Path(config.root).name, database, opened, mappings, pause=FAR)
 
 
 @contextmanager
@@ -76,7 +88,7 @@ def collected(run: Options, spool: Path | None, local: bool) -> Iterator[Store]:
     found = origin(run, spool, local)
     store = Store(found.database)
     try:
-        with found.opened() as source:
+        with found.opened(0) as source:
             brought = collect(source, store)
         for name in brought.unreadable:
             run.console.warn(f"not a spool of this version of devbox, left alone: {name}")

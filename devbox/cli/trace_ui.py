@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from devbox.cli.options import Options
 from devbox.cli.trace_source import Origin
@@ -45,7 +46,7 @@ def serve(run: Options, origin: Origin, wish: Wish) -> None:
 @contextmanager
 def _served(origin: Origin, wish: Wish) -> Iterator[str]:
     from devbox.traces.otlp.intake import PATH, Intake
-    from devbox.traces.page.collector import Collector
+    from devbox.traces.page.collector import Collector, Rhythm
     from devbox.traces.page.site import About, TracePage
     from devbox.traces.page.sources import Sources
     from devbox.traces.store import Store
@@ -62,11 +63,13 @@ def _served(origin: Origin, wish: Wish) -> Iterator[str]:
         stack.callback(reader.close)
         taken = opened()
         stack.callback(taken.close)
-        collector = Collector(origin.opened, opened, channel, wish.days * DAY)
-        intake = Intake(taken, collector.hear)
+        intake = Intake(taken)
         page = TracePage(reader, Sources(origin.mappings, origin.own), About(origin.title, origin.project))
         site = page.site(Guard.of(wish.bind, frozenset((PATH,))), channel, [intake.route()])
         url = stack.enter_context(serving(site, wish.port))
+        port = urlsplit(url).port or 0
+        rhythm = Rhythm(origin.pause, wish.days * DAY)
+        collector = Collector(lambda: origin.opened(port), opened, channel, rhythm)
         collector.start()
         stack.callback(collector.stop)
         yield url

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from devbox.adapters.spools import LocalSpools
 from devbox.traces.model import Operation, Process, Span, SpanEvent
-from devbox.traces.page.collector import Collector
+from devbox.traces.page.collector import Collector, Rhythm
 from devbox.traces.page.site import About, TracePage
 from devbox.traces.page.sources import Sources
 from devbox.traces.store import Store
@@ -47,7 +47,10 @@ def served(
     store.settle()
     page = TracePage(store, Sources(mappings), About("the tests", "project"))
     collector = Collector(
-        lambda: nullcontext(LocalSpools(spool)), lambda: Store(folder / "traces.db"), channel, FOREVER
+        lambda: nullcontext(LocalSpools(spool)),
+        lambda: Store(folder / "traces.db"),
+        channel,
+        Rhythm(0.05, FOREVER),
     )
     try:
         with serving(page.site(Guard.of("127.0.0.1"), channel), 0) as url:

@@ -44,7 +44,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def url(store: Store) -> Iterator[str]:
-    site = Site([Intake(store, lambda spans: None).route()], Guard.of("127.0.0.1"), Channel())
+    site = Site([Intake(store).route()], Guard.of("127.0.0.1"), Channel())
     with serving(site, 0) as base:
         yield f"{base}v1/traces"
 
@@ -210,11 +210,13 @@ def test_any_bytes_are_spans_or_malformed(body: bytes) -> None:
 def test_more_than_can_be_taken_is_asked_to_come_again(store: Store) -> None:
     busy, go = threading.Semaphore(0), threading.Event()
 
-    def slow(spans: Any) -> None:
-        busy.release()
-        go.wait(20)
+    class Slow(Intake):
+        def _take(self, request: Request, codec: Any) -> bytes:
+            busy.release()
+            go.wait(20)
+            return super()._take(request, codec)
 
-    intake = Intake(store, slow)
+    intake = Slow(store)
     export = Request("POST", "/v1/traces", headers={"content-type": JSON}, body=request(span()))
     threads = [threading.Thread(target=intake.answer, args=(export,)) for _ in range(AT_ONCE)]
     for thread in threads:

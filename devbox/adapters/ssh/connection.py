@@ -17,6 +17,7 @@ from devbox.adapters.ssh.forward import PortForward
 from devbox.adapters.ssh.known_hosts import HostKey
 from devbox.adapters.ssh.link import establish
 from devbox.adapters.ssh.resolve import resolve
+from devbox.adapters.ssh.reverse import ReverseForward
 from devbox.adapters.ssh.running import Running
 from devbox.adapters.ssh.stage import Stage, pack, wants_sudo
 from devbox.adapters.ssh.wire import Pending, Wire, direct_streamlocal, direct_tcpip
@@ -138,6 +139,10 @@ class Connection:
     def forward(self, target: Socket, local_port: int = 0) -> PortForward:
         """See `ports.host.Host.forward`."""
         return PortForward(self._carry(target), local_port)
+
+    def receive(self, port: int, local_port: int) -> ReverseForward:
+        """Have the host's loopback listen on `port`; connections come out at our loopback's `local_port`."""
+        return ReverseForward(self._wire, str(self._address), port, local_port)
 
     def _carry(self, target: Socket) -> Callable[[socket.socket, Callable[[Bridge], None]], Bridge]:
         def carry(sock: socket.socket, ended: Callable[[Bridge], None]) -> Bridge:

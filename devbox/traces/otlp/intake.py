@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from devbox.errors import DevboxError
-from devbox.traces.model import Process, Span
+from devbox.traces.model import Process
 from devbox.traces.otlp import text, wire
 from devbox.traces.otlp.model import Accepted, Malformed, accepted
 from devbox.traces.store import Progress, Store
@@ -26,15 +25,12 @@ AT_ONCE = 4
 RETRY_AFTER = "1"
 CODECS: dict[str, Any] = {"application/x-protobuf": wire, "application/json": text}
 
-Listener = Callable[[list[Span]], None]
-
 
 class Intake:
-    """Writes into a store of its own; `heard` is told the spans that came."""
+    """Writes into a store of its own: requests come in threads, one of them writes at a time."""
 
-    def __init__(self, store: Store, heard: Listener) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._heard = heard
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(AT_ONCE)
 
@@ -69,7 +65,6 @@ class Intake:
             refused += found.refused
             if found.spans:
                 self._keep(found, identity)
-                self._heard(found.spans)
         answer: bytes = codec.answer(len(refused), "; ".join(sorted(set(refused))))
         return answer
 

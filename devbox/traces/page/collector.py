@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from devbox.errors import DevboxError
 from devbox.ports.traces import SpoolSource
 from devbox.traces.ingest import collect
-from devbox.traces.model import Span
 from devbox.traces.page.documents import summary
 from devbox.traces.store import Store
 from devbox.web.live import Channel
 
-PAUSE = 0.05
-"""Seconds between looks at the spools: half of what a person notices."""
 RETRY = 3.0
 AGES_EVERY = 60.0
 MOST_TOLD = 100
@@ -26,26 +24,25 @@ MOST_TOLD = 100
 Opener = Callable[[], AbstractContextManager[SpoolSource]]
 
 
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """Seconds: `pause` between looks at the spools, `retention` for which traces are kept."""
+
+    pause: float
+    retention: float
+
+
 class Collector(threading.Thread):
     """Collects until `stop`. A source that breaks is opened anew, and the pages are told meanwhile."""
 
-    def __init__(
-        self, opener: Opener, store: Callable[[], Store], channel: Channel, retention: float
-    ) -> None:
+    def __init__(self, opener: Opener, store: Callable[[], Store], channel: Channel, rhythm: Rhythm) -> None:
         super().__init__(daemon=True, name="collector")
         self._opener = opener
         self._open_store = store
         self._channel = channel
-        self._retention = retention
+        self._pause, self._retention = rhythm.pause, rhythm.retention
         self._ended = threading.Event()
         self._trouble = ""
-        self._lock = threading.Lock()
-        self._heard: set[str] = set()
-
-    def hear(self, spans: Sequence[Span]) -> None:
-        """Spans that somebody else put into the store: the pages shall be told of them, too."""
-        with self._lock:
-            self._heard.update(span.trace_id for span in spans)
 
     def stop(self) -> None:
         """End the thread, and wait for what it has begun."""
@@ -71,8 +68,7 @@ class Collector(threading.Thread):
         while not self._ended.is_set():
             found = collect(source, store)
             self._say("")
-            with self._lock:
-                grown, self._heard = found.traces | self._heard, set()
+            grown = found.traces
             if store.changed():  # by our intake, or by another command that collects for this store
                 grown |= {one.trace_id for one in store.traces(MOST_TOLD // 4)}
             if grown:
@@ -81,7 +77,7 @@ class Collector(threading.Thread):
             if time.monotonic() - aged > AGES_EVERY:
                 aged = time.monotonic()
                 store.forget(int((time.time() - self._retention) * 1e9))
-            self._ended.wait(PAUSE)
+            self._ended.wait(self._pause)
 
     def _tell(self, store: Store, traces: set[str]) -> None:
         grown = store.summaries(list(traces)[:MOST_TOLD])
