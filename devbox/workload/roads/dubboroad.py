@@ -37,14 +37,15 @@ def _same(data: bytes) -> bytes:
 
 
 def _quiet() -> None:
-    """Dubbo logs each connection to standard error, in colours; only what is wrong is wanted."""
-    loggerFactory.set_config(LoggerConfig(level=logging.getLevelName(logging.ERROR)))
+    """Dubbo logs each connection and each that fails, in colours; what matters of that is told as failures."""
+    loggerFactory.set_config(LoggerConfig(level=logging.getLevelName(logging.CRITICAL)))
 
 
 class DubboRoad:
     """Calls over one connection, made when it is needed and anew when it broke."""
 
     def __init__(self, host: str, port: int) -> None:
+        _quiet()
         self._place = (host, port)
         self._lock = Lock()
         self._clients: dict[str, Any] = {}
