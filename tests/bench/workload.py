@@ -1,5 +1,5 @@
-"""scripts/bench workload: the same call over every road, side by side in one run; what the caller notices when
-the callee is killed; and the shop as a whole.
+"""scripts/bench workload: the same call over every road, side by side in one run; what its callers notice
+when the callee is killed; and the shop as a whole.
 
 The callee is the user service in a process of its own (it looks a user up in SQLite), the brokers are real.
 """
@@ -210,7 +210,8 @@ def main() -> None:
 
 def table(found: Row) -> str:
     """The figures for people."""
-    head = f"{'road':<10}{'p50 us':>8}{'p99 us':>8}{f'calls/s, {CALLERS} callers':>20}{'away':>8}  callers were told"
+    crowd = f"calls/s, {CALLERS} callers"
+    head = f"{'road':<10}{'p50 us':>8}{'p99 us':>8}{crowd:>20}{'away':>8}  callers were told"
     lines = [f"load average at the start: {found['load_average']:.1f}", head]
     for name, row in found["roads"].items():
         told = ", ".join(f"{count} {kind}" for kind, count in row["told"].items()) or "nothing"
@@ -221,7 +222,7 @@ def table(found: Row) -> str:
     whole = found["shop"]
     shown = "  ".join(f"{name} {value * 1e3:.1f} ms" for name, value in whole["latency_seconds"].items())
     lines += [
-        f"shop --local: ready in {whole['ready_seconds']} s, {whole['memory_mb']} MB (PSS, with the trace page)",
+        f"shop --local: ready in {whole['ready_seconds']} s, {whole['memory_mb']} MB of memory (PSS)",
         f"{whole['ok']} of {whole['planned']} ok at {whole['per_second']} per second: {shown}",
     ]
     return "\n".join(lines)

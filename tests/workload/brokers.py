@@ -84,8 +84,8 @@ class Broker(ABC):
 
 
 class Redis(Broker):
-    """redis-server, which writes what it accepts to a file before it says so (`appendonly`): its own death loses
-    nothing, the machine's may lose the last second."""
+    """redis-server, which writes what it accepts to a file before it says so (`appendonly`): its own death
+    loses nothing, the machine's may lose the last second."""
 
     @property
     def url(self) -> str:

@@ -37,7 +37,7 @@ def _same(data: bytes) -> bytes:
 
 
 def _quiet() -> None:
-    """Dubbo logs each connection and each that fails, in colours; what matters of that is told as failures."""
+    """Dubbo logs each connection and each that fails, in colours; what matters is told as failures."""
     loggerFactory.set_config(LoggerConfig(level=logging.getLevelName(logging.CRITICAL)))
 
 

@@ -1,0 +1,137 @@
+"""The shop in containers on a real host: up, an edit that the next trace shows, faults, roads, down."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from devbox.workload.client import Shop as Switches
+from tests.rehearsal.hosts import RehearsalHost
+from tests.road.terminal import TOP, Terminal
+from tests.workload.brokers import free_port
+from tests.workload.shops import eventually
+
+pytestmark = pytest.mark.host
+
+EDITED = "devbox/workload/services/payments.py"
+BEFORE = "        self._check_limit(amount)\n"
+AFTER = "        self._check_limit(amount)\n        self._look_twice(amount)\n"
+ADDED = "\n    def _look_twice(self, amount: int) -> bool:\n        return amount > 0\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A copy of this checkout whose shop goes to the shared host."""
+
+    terminal: Terminal
+    folder: Path
+    name: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def order(self) -> dict[str, Any] | None:
+        """Place an order; `None` while nobody takes it."""
+        body = json.dumps({"user": "u1", "item": "cup", "quantity": 1}).encode()
+        request = Request(f"{self.url}/orders", body, {"Content-Type": "application/json"})
+        try:
+            with urlopen(request, timeout=10) as answer:
+                return dict(json.load(answer))
+        except OSError:
+            return None
+
+    def names(self, trace: str) -> set[str]:
+        """The operations in a trace, brought from the host."""
+        shown = json.loads(self.terminal.devbox("trace", "show", trace, "--json").stdout)
+        return {span["operation"]["name"] for span in shown}
+
+
+@pytest.fixture
+def checkout(terminal: Terminal, rehearsal_host: RehearsalHost, tmp_path: Path) -> Iterator[Checkout]:
+    made = Checkout(terminal, tmp_path / "shop", f"shop-{secrets.token_hex(3)}", free_port())
+    made.folder.mkdir()
+    for name in ("devbox", "templates"):
+        shutil.copytree(TOP / name, made.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Dockerfile.dev", "compose.yaml", ".gitignore"):
+        shutil.copy(TOP / name, made.folder)
+    terminal.folder = made.folder
+    terminal.devbox("init", terminal.host, "--yes")
+    yield made
+    terminal.devbox("down", "--volumes")
+    rehearsal_host.sh(f"rm -rf /home/dev/devbox/{made.name}")
+
+
+def test_an_edit_shows_in_the_next_trace(checkout: Checkout) -> None:
+    text = (
+        (TOP / "devbox.yaml")
+        .read_text()
+        .replace("name: shop", f"name: {checkout.name}\nhost: {checkout.terminal.host}")
+    )
+    text = text.replace("~/devbox/shop", f"~/devbox/{checkout.name}").replace(
+        "8080:8080", f"{checkout.port}:8080"
+    )
+    args = f', args: {{PYTHON_IMAGE: "{checkout.terminal.python_image}"}}}}'
+    (checkout.folder / "devbox.yaml").write_text(text.replace("context: .}", f"context: .{args}"))
+    run = checkout.terminal.devbox
+    run("workload", "up")
+    first = eventually(checkout.order)
+    assert first["state"] == "paid"
+    assert {"Payments.charge", "rpc payments.charge"} <= checkout.names(first["trace"])
+
+    with checkout.terminal.start("sync", "--watch") as watching:
+        eventually(lambda: "in step" in run("sync", "--status").stdout)
+        file = checkout.folder / EDITED
+        saved = time.monotonic()
+        file.write_text(file.read_text().replace(BEFORE, AFTER) + ADDED)
+        took, trace = until_seen(checkout, saved)
+        watching.terminate()
+    print(f"edit to new trace: {took:.2f} s")
+    assert "Payments._look_twice" in checkout.names(trace)
+
+    run("workload", "road", "order:payment", "rest", "--url", checkout.url)
+    run("workload", "faults", "on", "delay", "--url", checkout.url)
+    slow = eventually(checkout.order)
+    assert "rest payments.charge" in checkout.names(slow["trace"])
+    run("workload", "faults", "off", "--url", checkout.url)
+    run("workload", "down")
+    assert json.loads(run("ps", "--json").stdout) == []
+
+
+def until_seen(checkout: Checkout, saved: float) -> tuple[float, str]:
+    """Order until an order ran the new code; how long after the save it was placed, and its trace."""
+    placed: list[tuple[float, str]] = []
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        at = time.monotonic()
+        found = checkout.order()
+        if found is not None:
+            placed.append((at - saved, found["trace"]))
+        if len(placed) >= 5 and "Payments._look_twice" in checkout.names(placed[-1][1]):
+            break
+    for took, trace in placed:
+        if "Payments._look_twice" in checkout.names(trace):
+            return took, trace
+    raise AssertionError("the edit never showed in a trace")
+
+
+def test_the_compose_file(checkout: Checkout) -> None:
+    (checkout.folder / "devbox.yaml").write_text(
+        f"name: {checkout.name}\nhost: {checkout.terminal.host}\ncompose: compose.yaml\n"
+    )
+    file = checkout.folder / "compose.yaml"
+    text = file.read_text().replace("${SHOP_ADDRESS:-127.0.0.1:8080}", str(checkout.port))
+    file.write_text(text.replace("args: {", f'args: {{PYTHON_IMAGE: "{checkout.terminal.python_image}", '))
+    checkout.terminal.devbox("up")
+    assert eventually(checkout.order)["state"] == "paid"
+    assert Switches(checkout.url).state()["ways"] == ["rest", "rpc", "queue"]
