@@ -20,6 +20,7 @@ from devbox.workload.roads.remote import RemoteNotifications, RemotePayments, Re
 from devbox.workload.roads.ways import Ways
 from devbox.workload.servers.threads import ThreadServer
 from devbox.workload.settings import Settings
+from devbox.workload.state import prepare
 from devbox.workload.store import Store
 from devbox.workload.switches import Board
 from devbox.workload.watch import watched
@@ -48,6 +49,7 @@ class Surroundings:
     @staticmethod
     def of(settings: Settings) -> Surroundings:
         """The surroundings that the settings say."""
+        prepare(settings.state)
         board = Board(settings.state / "switches.json")
         faults = Faults(board)
         return Surroundings(settings, board, faults, Ways.of(settings, faults))

@@ -28,6 +28,7 @@ from devbox.workload.settings import (
     Place,
     Settings,
 )
+from devbox.workload.state import prepare
 
 LOOPBACK = "127.0.0.1"
 _READY_SECONDS = 20.0
@@ -78,6 +79,9 @@ def up(
     if running is not None:
         return running
     _sweep(state)
+    aside = prepare(state)
+    if aside is not None:
+        note(f"data of another version of the shop was put into {aside}")
     (state / "switches.json").unlink(missing_ok=True)  # yesterday's faults would be today's riddle
     settings, moved = _settle(state, port, traces)
     note("starting user, order, payment, notify and the gateway")
