@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from devbox.traces.model import Span
 from devbox.workload.switchable import KINDS, Kind
 from tests.workload.conftest import running
 from tests.workload.kills import settled
+from tests.workload.patterns import PATTERNS
 from tests.workload.shops import Running, eventually
 from tests.workload.slowest import slowest
 
@@ -33,8 +35,8 @@ def customers(shop: Running, at_once: int = 3, each: int = 4) -> None:
         list(crowd.map(shopping, range(at_once)))
 
 
-def ranked(shop: Running, fault: Kind) -> list[str]:
-    """Names by self time, of everything that began while the fault was on."""
+def suffered(shop: Running, fault: Kind) -> list[Span]:
+    """All spans that ended while the fault was on, or soon after."""
     began = time.time_ns()
     assert shop.ask("POST", "/control/faults", {"name": fault.name}).status == 200
     time.sleep(0.05)  # every process has looked at the switches again
@@ -44,8 +46,7 @@ def ranked(shop: Running, fault: Kind) -> list[str]:
     finally:
         shop.ask("DELETE", "/control/faults", {"name": fault.name})
     settled(shop)
-    table = slowest(span for span in shop.spans() if span.end >= began)
-    return [name for name, _ in table]
+    return [span for span in shop.spans() if span.end >= began]
 
 
 def _quiet(shop: Running) -> bool:
@@ -55,5 +56,7 @@ def _quiet(shop: Running) -> bool:
 
 
 @pytest.mark.parametrize("fault", KINDS, ids=lambda kind: kind.name)
-def test_the_guilty_one_comes_first(shop: Running, fault: Kind) -> None:
-    assert ranked(shop, fault)[0] == fault.guilty
+def test_the_guilty_one_comes_first_and_the_pattern_is_there(shop: Running, fault: Kind) -> None:
+    spans = suffered(shop, fault)
+    assert slowest(spans)[0][0] == fault.guilty
+    assert PATTERNS[fault.name](spans)
