@@ -162,9 +162,9 @@ def sync_state(config: Config) -> Path:
 
 @contextmanager
 def sync_sessions(
-    config: Config, emit: Emit, ask: Ask | None = None, host: Connection | None = None
+    config: Config, emit: Callable[[Mapped], Emit], ask: Ask | None = None, host: Connection | None = None
 ) -> Iterator[list[Session]]:
-    """A sync session per mapping; they share one connection, which is opened when it is first needed."""
+    """A sync session per mapping; they share one connection, opened when first needed."""
     from devbox.sync.session import Session
 
     with ExitStack() as stack:
@@ -172,7 +172,7 @@ def sync_sessions(
         sessions = []
         for mapping in config.sync:
             place = sync_place(config, mapping)
-            sessions.append(Session(place, trees.opener(mapping), emit))
+            sessions.append(Session(place, trees.opener(mapping), emit(mapping)))
             stack.callback(sessions[-1].close)
         yield sessions
 

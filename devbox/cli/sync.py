@@ -11,21 +11,21 @@ import typer
 
 from devbox.cli import options
 from devbox.cli.asking import Terminal
-from devbox.cli.console import Console
+from devbox.cli.hooking import Hooking
 from devbox.cli.options import Options
-from devbox.cli.syncing import leave, show_status
+from devbox.cli.syncing import leave, show_status, speaker
 from devbox.errors import DevboxError, UsageError
 
 if TYPE_CHECKING:
-    from devbox.config.model import Config
+    from devbox.config.model import Config, Mapped
     from devbox.ports.events import Emit, Event
     from devbox.sync.model import Report
     from devbox.sync.session import Session
     from devbox.wiring import Connection
 
-app = typer.Typer(rich_markup_mode=None)
+Hear = Callable[["Mapped", "Emit"], "Emit"]
 
-_QUIET = ("sync.applied", "sync.planned")
+app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command()
@@ -92,8 +92,8 @@ def watch_until(run: Options, config: Config, stop: threading.Event) -> None:
     from devbox import wiring
     from devbox.sync import control
 
-    state = wiring.sync_state(config)
-    with _sessions(run, config, _speaker(run.console, chatty=True)) as sessions:
+    state, emit = wiring.sync_state(config), speaker(run.console, chatty=True)
+    with Hooking(run, config) as hooking, _sessions(run, config, emit, hear=hooking.hear) as sessions:
         listening = control.Control(state, lambda question: _answer(sessions, question))
         threads = [_Follower(session, stop) for session in sessions]
         try:
@@ -190,7 +190,7 @@ def _each(
     reports = []
     with run.console.progress("syncing", None, "bytes") as progress:
         total = [0.0]
-        speak = _speaker(run.console, chatty=False)
+        speak = speaker(run.console, chatty=False)
 
         def emit(event: Event) -> None:
             if event.kind == "sync.planned":
@@ -213,7 +213,7 @@ def _dry_run(run: Options, config: Config) -> None:
     from devbox.sync.outcomes import verb
 
     lines, data = [], []
-    with _sessions(run, config, _speaker(run.console, chatty=False)) as sessions:
+    with _sessions(run, config, speaker(run.console, chatty=False)) as sessions:
         for session in sessions:
             plan = session.dry_run()
             for one in plan.operations:
@@ -228,9 +228,13 @@ def _dry_run(run: Options, config: Config) -> None:
     run.console.finish("sync.planned", "\n".join(lines) or "nothing to do", {"operations": data})
 
 
+def _plainly(_mapping: Mapped, emit: Emit) -> Emit:
+    return emit
+
+
 @contextmanager
 def _sessions(
-    run: Options, config: Config, emit: Emit, host: Connection | None = None
+    run: Options, config: Config, emit: Emit, host: Connection | None = None, hear: Hear = _plainly
 ) -> Iterator[list[Session]]:
     """A session per mapping, under the lock that there is only one devbox per project and host."""
     from devbox import wiring
@@ -238,14 +242,5 @@ def _sessions(
 
     with ExitStack() as stack:
         stack.enter_context(control.only_one(wiring.sync_state(config)))
-        yield stack.enter_context(wiring.sync_sessions(config, emit, Terminal(run.console), host))
-
-
-def _speaker(console: Console, chatty: bool) -> Emit:
-    """Events as they are said: all of them in JSON and with -v, single files only while watching."""
-
-    def speak(event: Event) -> None:
-        if console.as_json or console.verbose or chatty or event.kind not in _QUIET:
-            console.event(event)
-
-    return speak
+        heard = lambda mapping: hear(mapping, emit)  # noqa: E731 - said where it is used
+        yield stack.enter_context(wiring.sync_sessions(config, heard, Terminal(run.console), host))

@@ -12,6 +12,10 @@ from devbox.errors import EXIT_SYNC
 
 if TYPE_CHECKING:
     from devbox.config.model import Config
+    from devbox.ports.events import Emit, Event
+
+
+_QUIET = ("sync.applied", "sync.planned")
 
 
 def show_status(console: Console, config: Config) -> None:
@@ -68,3 +72,13 @@ def _done_line(one: dict[str, Any], word: str) -> str:
         f" {human_time(one['seconds'])}"
     )
     return line + "".join(f"\n  left out: {path}: {why}" for path, why in one["skipped"].items())
+
+
+def speaker(console: Console, chatty: bool) -> Emit:
+    """Events as they are said: all of them in JSON and with -v, single files only while watching."""
+
+    def speak(event: Event) -> None:
+        if console.as_json or console.verbose or chatty or event.kind not in _QUIET:
+            console.event(event)
+
+    return speak

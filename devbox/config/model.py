@@ -53,6 +53,18 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """What is done when a save of one of these paths is visible on the host, while it is watched."""
+
+    paths: tuple[str, ...]
+    """In .gitignore's syntax."""
+    run: str | tuple[str, ...] = ()
+    """A command of the host, in the remote folder."""
+    restart: tuple[str, ...] = ()
+    """Services."""
+
+
+@dataclass(frozen=True, slots=True)
 class Mapped:
     """One mapping: a local folder, the remote folder that follows it, and where containers see it."""
 
@@ -62,6 +74,7 @@ class Mapped:
     ignore: tuple[str, ...] = ()
     in_place: tuple[str, ...] = ()
     """Paths that are bind-mounted as single files: written in place, the one exception to rename."""
+    hooks: tuple[Hook, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

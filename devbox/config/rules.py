@@ -13,6 +13,7 @@ from devbox.config.model import (
     Docker,
     Endpoint,
     Health,
+    Hook,
     Interpreter,
     Mapped,
     PyCharm,
@@ -93,6 +94,17 @@ BUILD = Section(
     "how the app image is built",
 )
 
+HOOK = Section(
+    {
+        "paths": ListOf(Text(), "which saves it follows, in .gitignore's syntax", single=True),
+        "run": CommandLine("what runs on the host, in the remote folder; the paths are its arguments"),
+        "restart": ListOf(Text(), "services that are started again", single=True),
+    },
+    Hook,
+    "what is done when a save is visible on the host, while it is watched",
+    required=("paths",),
+)
+
 MAPPED = Section(
     {
         "local": Text("the local folder, relative to the project", _inside),
@@ -100,6 +112,7 @@ MAPPED = Section(
         "container": Text("where containers see it", _absolute),
         "ignore": ListOf(Text(), "more ignore rules, in .gitignore's syntax", single=True),
         "in_place": ListOf(Text(), "files that are bind-mounted one by one: written in place", single=True),
+        "hooks": ListOf(HOOK, "what is done after saves"),
     },
     Mapped,
     "one folder that is kept in step",

@@ -128,6 +128,8 @@ class Outcomes:
         operation = outcome.operation
         shown, result = printable(operation.path), outcome.result
         data: dict[str, object] = {"path": shown, "result": result.value, "operation": verb(operation)}
+        if isinstance(operation, Move):
+            data["to"] = printable(operation.target)
         if result is Result.FAILED:
             data["why"] = outcome.why
             self.emit(Event("sync.problem", f"problem: {shown}: {outcome.why}", data))

@@ -272,6 +272,26 @@ def test_a_full_disk_tears_nothing(user: User, tmp_path: Path) -> None:
         user.host.sh(f"umount {_REMOTE}")
 
 
+def test_hooks_follow_a_save_once_it_is_there(user: User) -> None:
+    file = user.project / "devbox.yaml"
+    hooks = "    hooks:\n      - {paths: '*.py', run: 'cat \"$@\" >> ../seen'}\n"
+    hooks += "      - {paths: bad.txt, run: [ls, /nowhere]}\n"
+    file.write_text(f"name: p\nhost: far\nsync:\n  - local: .\n    remote: {_REMOTE}/p\n{hooks}")
+    fill(user.project)
+    user.devbox("sync")
+    watching = Watch(user, user.start("--json", "sync", "--watch"))
+    threading.Thread(target=watching.read, daemon=True).start()
+    watching.until("sync.ready")
+    (user.project / "app.py").write_text("first\n")
+    assert watching.until("sync.hook")["data"]["paths"] == ["app.py"]
+    assert user.host.sh(f"cat {_REMOTE}/seen") == "first\n"
+    seen = len(watching.events)
+    (user.project / "bad.txt").write_text("x")
+    assert "it ended with 2" in watching.until("sync.hook", seen)["text"]
+    watching.process.send_signal(signal.SIGINT)
+    watching.process.communicate(timeout=30)
+
+
 _CHROOT = """
 id jailed >/dev/null 2>&1 || useradd -m -s /usr/sbin/nologin jailed
 mkdir -p /srv/jail/work ~jailed/.ssh
