@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -56,7 +55,7 @@ def _raw() -> Iterator[None]:
 @contextlib.contextmanager
 def _resizing(attached: Attached) -> Iterator[None]:
     def follow(*_: object) -> None:
-        size = shutil.get_terminal_size()
+        size = os.get_terminal_size(sys.stdout.fileno())  # COLUMNS, if exported, is of the window's beginning
         attached.resize(size.lines, size.columns)
 
     follow()

@@ -9,6 +9,7 @@ from devbox.errors import BuildFailed
 from devbox.image.analyse import locate
 from devbox.ports.build import BuildEvent, BuildWarning, Built, Sent, Step, StepOutput, Transfer
 from devbox.ports.events import Emit, Event
+from devbox.ports.registry import login
 
 _LAST = 25
 
@@ -102,6 +103,9 @@ class Progress:
                 "devbox build",
             ]
             return BuildFailed("the host's disk is full", where=failed.where, why=why, next_steps=steps)
+        if step := login(seen.name.rpartition(" for ")[2], seen.error):
+            what = f"the registry does not let us in: {_short(seen.name)}"
+            return BuildFailed(what, where=name, why=seen.error, next_steps=[*step, "devbox build"])
         instruction = locate(seen.name, dockerfile)
         where = f"{name}:{instruction.line}" if instruction else name
         last = [*seen.last, *([seen.partial.decode(errors="replace")] if seen.partial else [])]

@@ -17,6 +17,7 @@ from devbox.ports.daemon import Engine
 from devbox.ports.events import ignore
 from devbox.ports.host import Finished, HostAddress, Line, Script, Stream
 from devbox.ports.host import Progress as Said
+from devbox.ports.registry import login
 from tests.rehearsal.hosts import RehearsalHost
 
 
@@ -61,6 +62,20 @@ def test_a_full_disk_in_the_middle_of_a_build() -> None:
     failed = progress.failure(BuildFailed("failed"), "FROM a", "Dockerfile")
     assert "the host's disk is full" in str(failed)
     assert "docker builder prune   (on the host)" in failed.next_steps
+
+
+@pytest.mark.parametrize(
+    ("reference", "why", "said"),
+    [
+        ("ghcr.io/team/base", "failed to authorize: 401 Unauthorized", "docker login ghcr.io "),
+        ("team/base:1", "pull access denied for team/base", "docker login docker.io "),
+        ("localhost:5000/base", "no basic auth credentials", "docker login localhost:5000 "),
+        ("team/base", "manifest unknown", ""),
+    ],
+)
+def test_a_registry_that_refuses_leads_to_the_login(reference: str, why: str, said: str) -> None:
+    assert "".join(login(reference, why))[: len(said)] == said
+    assert bool(login(reference, why)) == bool(said)
 
 
 @pytest.mark.host

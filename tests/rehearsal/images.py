@@ -15,6 +15,7 @@ from tests.rehearsal.places import BenchError, as_root, cache, call, lock
 PYTHON_IMAGE = "devbox-rehearsal/python:3.12-slim"
 """The stand-in for python:3.12-slim: a small Debian with python3, venv and pip."""
 
+REGISTRY_IMAGE = "devbox-rehearsal/registry:2"
 TOOLS_IMAGE = "devbox-rehearsal/docker-tools:13"
 REDIS_IMAGE = "devbox-rehearsal/redis:7"
 """The stand-in for redis:7-alpine: a small Debian with its redis-server, which runs as its own user."""
@@ -79,6 +80,13 @@ def redis_recipe() -> Recipe:
     """The stand-in for redis:7-alpine."""
     command = 'CMD ["redis-server", "--protected-mode", "no", "--dir", "/var/lib/redis"]'
     return Recipe(REDIS_IMAGE, "bookworm", "redis-server ca-certificates", _CA, command)
+
+
+def registry_recipe() -> Recipe:
+    """A private registry."""
+    return Recipe(
+        REGISTRY_IMAGE, "bookworm", "docker-registry ca-certificates", _CA, 'CMD ["docker-registry"]'
+    )
 
 
 def tools_recipe() -> Recipe:

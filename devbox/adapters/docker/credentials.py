@@ -14,11 +14,12 @@ def _config_file() -> Path:
 
 
 def registry_config() -> dict[str, Any]:
-    """All credentials at hand, as the header X-Registry-Config wants them; {} when nobody logged in."""
+    """All credentials at hand, as the header X-Registry-Config takes them; {} when nobody logged in."""
     if not _config_file().is_file():
         return {}
+    # Helpers say Username, config.json's own entries come as username: one spelling for whoever reads them.
     return {
-        registry: {key: value for key, value in entry.items() if value}
+        registry: {key.lower(): value for key, value in entry.items() if value}
         for registry, entry in _stored().items()
     }
 

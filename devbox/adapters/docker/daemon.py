@@ -22,6 +22,7 @@ from devbox.ports.daemon import (
     Image,
     Output,
 )
+from devbox.ports.registry import login
 
 _NANO = 1_000_000_000
 
@@ -66,12 +67,18 @@ class DockerDaemon:
         reference = name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
         header = header_for(name)
         headers = {"X-Registry-Auth": header} if header else {}
-        with self._http.stream("POST", "/images/create", {"fromImage": reference}, headers) as response:
-            for line in response:
-                message = json.loads(line)
-                if "error" in message:
-                    raise DaemonError(f"cannot pull {name}", where=self._http.where, why=message["error"])
-                progress(" ".join(str(message[key]) for key in ("id", "status") if key in message))
+        try:
+            with self._http.stream("POST", "/images/create", {"fromImage": reference}, headers) as response:
+                for line in response:
+                    message = json.loads(line)
+                    if "error" in message:
+                        raise DaemonError(f"cannot pull {name}", why=message["error"])
+                    progress(" ".join(str(message[key]) for key in ("id", "status") if key in message))
+        except DaemonError as error:
+            steps = login(reference, error.why) or error.next_steps
+            raise DaemonError(
+                f"cannot pull {name}", where=self._http.where, why=error.why, next_steps=steps
+            ) from error
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[Container]:
         found = self._http.call("GET", "/containers/json", {"all": True, "filters": _filters(labels)})

@@ -78,7 +78,7 @@ def _credentials(call: Call, known: Mapping[str, Any]) -> None:
     host = text(fields(next(call.receive())), 1)
     names = _HUB if host in _HUB else (host, f"https://{host}", f"https://{host}/v1/")
     entry: Mapping[str, str] = next((known[name] for name in names if name in known), {})
-    user, word = entry.get("Username", ""), entry.get("Password", "")
-    if token := entry.get("IdentityToken"):
+    user, word = entry.get("username", ""), entry.get("password", "")
+    if token := entry.get("identitytoken"):
         user, word = "", token
     call.send(message({1: user.encode(), 2: word.encode()}))
