@@ -188,8 +188,9 @@ class Looking:
             while parent and parent not in found.entries and parent not in records:
                 scan.look(self.place.root, self.ignore, parent, found)
                 known = self.index.record(parent)
-                if known:
+                if known and parent in found.entries:
                     records[parent] = known
+                if known:  # if it went just now, its own event says so, and takes all below with it
                     break
                 parent = parent_of(parent)
 

@@ -65,8 +65,12 @@ class Outcomes:
         return again
 
     def folders_kept(self, again: set[bytes]) -> set[bytes]:
-        """Those with something below that is looked at `again` are too; in the others is what others made."""
-        waiting = {path for path in self.kept if any(one.startswith(path + b"/") for one in again)}
+        """Those that hold something of ours still are looked at again; in the others is what others made."""
+        waiting = {
+            path
+            for path in self.kept
+            if any(one.startswith(path + b"/") for one in again) or len(self.doubts.index.records(path)) > 1
+        }
         for path in self.kept:
             if path not in waiting and path not in self.view.local:
                 self.doubts.index.forget(path)

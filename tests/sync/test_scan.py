@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from devbox.adapters.inotify import Inotify
+from devbox.ports.tree import Entry, Kind, Tree
 from devbox.sync.ignore import Ignore
+from devbox.sync.index import Index
+from devbox.sync.looking import Looking
+from devbox.sync.model import Local, Record
+from devbox.sync.place import Place
 from devbox.sync.rules import RuleFile, parse
 from devbox.sync.scan import Found, look, scan
 
@@ -69,3 +75,27 @@ def test_a_folder_has_no_member_without_a_name(tmp_path: Path) -> None:
     seen = watcher.wait(5).merged(watcher.wait(0))
     watcher.close()
     assert {*seen.ready, *seen.open} == {b"d"}
+
+
+class Renaming(Ignore):
+    """The user renames the folder of a file just after that file was looked at."""
+
+    def covers(self, path: bytes, is_directory: bool) -> bool:
+        if path == b"d/f" and (Path(os.fsdecode(self._root)) / "d").exists():
+            os.rename(os.path.join(self._root, b"d"), os.path.join(self._root, b"e"))
+        return super().covers(path, is_directory)
+
+
+def test_a_folder_that_goes_while_a_file_in_it_is_looked_at_is_not_half_a_delete(tmp_path: Path) -> None:
+    """Its files are in the index too: whoever removes the folder alone forgets them."""
+    place = Place(os.fsencode(tmp_path), "/there", "host", tmp_path.with_name("state"))
+    index = Index(place.state / "index.sqlite")
+    for path, kind in ((b"d", Kind.DIRECTORY), (b"d/f", Kind.FILE), (b"d/g", Kind.FILE)):
+        index.agree(path, Record(Local(kind), Entry(kind), b"digest"))
+    looking = Looking(place, index)
+    looking.ignore = Renaming(place.root, parse(b""), ())
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "f").touch()
+    view = looking.part(cast(Tree, None), [b"d/f"], [])  # the host is not asked
+    assert b"d" not in view.records
+    index.close()
