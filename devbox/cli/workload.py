@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from devbox.cli import completing, options
-from devbox.cli.console import Console, human_time
+from devbox.cli.console import human_time
 from devbox.cli.options import Options
 from devbox.cli.project import forward_state, opened
-from devbox.errors import DevboxError, UsageError
-
-if TYPE_CHECKING:
-    from devbox.workload.load.drive import Drive
-    from devbox.workload.load.scenario import Scenario
+from devbox.errors import UsageError
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The shop: traced microservices to try.")
 faults_app = typer.Typer(
@@ -115,69 +111,20 @@ def load(
     report: Path = typer.Option(None, "--report", metavar="FILE", help="Write a page (HTML) about it."),
 ) -> None:
     """Load the shop: open loop, latencies counted from when each request was due."""
-    from devbox.workload.load.drive import Drive
+    from devbox.cli.workload_load import drive
     from devbox.workload.load.scenario import Scenario
 
-    run = options.of(ctx)
-    scenario = Scenario(rate, seconds, ramp, seed)
-    if report is not None:
-        _write(report, "")  # rather now than after the run
-    drive = Drive(_gateway(url), scenario)
-    run.console.say(f"{drive.planned} requests in {seconds:g} s, seed {seed}")
-    drive.run(lambda elapsed: run.console.say(_live(drive, elapsed)))
-    data = drive.figures.as_data(drive.planned, drive.seconds)
-    if report is not None:
-        _write_report(report, drive, scenario)
-        data["report"] = str(report)
-    run.console.result(_load_text(run.console, data), data)
-
-
-def _write_report(file: Path, drive: Drive, scenario: Scenario) -> None:
-    import time
-
-    from devbox.workload.client import Shop
-    from devbox.workload.load.report import Run, page
-
-    told = Run(
-        drive.url, scenario, drive.seconds, drive.figures, drive.planned,
-        traces=str(Shop(drive.url).state().get("traces", "")), when=time.strftime("%Y-%m-%d %H:%M"),
-    )  # fmt: skip
-    _write(file, page(told))
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DevboxError(
-            "the report cannot be written", where=str(file), why=str(error.strerror),
-            next_steps=["devbox workload load --report load.html"],
-        ) from None  # fmt: skip
-
-
-def _live(drive: Any, elapsed: float) -> str:
-    since = max(0.0, elapsed - 2.0)
-    quantiles, outcomes = drive.figures.latencies(since), drive.figures.outcomes(since)
-    errors = sum(outcomes.values()) - outcomes["ok"]
-    shown = " ".join(f"{name} {human_time(quantiles[name])}" for name in ("p50", "p99") if name in quantiles)
-    done = len(drive.figures.answers)
-    return f"{elapsed:5.1f} s  {done}/{drive.planned} answered  {shown}  errors {errors}"
-
-
-def _load_text(console: Console, data: dict[str, Any]) -> str:
-    rows = [(name, human_time(value)) for name, value in data["latency_seconds"].items()]
-    errors = ", ".join(f"{count} x {kind}" for kind, count in data["errors"].items()) or "none"
-    lines = [
-        f"{data['ok']} of {data['planned']} ok, {data['per_second']:g} per second, errors: {errors}",
-        console.table(("latency", ""), rows, frozenset({1})),
-    ]
-    if data["late_sends"]:
-        lines.append(f"{data['late_sends']} requests were sent more than 50 ms late: all senders were busy")
-    if "report" in data:
-        lines.append(f"report: {data['report']}")
+    data, text = drive(options.of(ctx).console, _gateway(url), Scenario(rate, seconds, ramp, seed), report)
     if data["slowest_trace"]:
-        lines.append(f"slowest: devbox trace show {data['slowest_trace']}")
-    return "\n".join(lines)
+        where = " --local" if not url and _is_local() else ""
+        text += f"\nslowest: devbox trace show {data['slowest_trace']}{where}"
+    options.of(ctx).console.result(text, data)
+
+
+def _is_local() -> bool:
+    from devbox.workload import local as shops
+
+    return shops.find(_state()) is not None
 
 
 def _gateway(url: str) -> str:

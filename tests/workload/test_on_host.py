@@ -114,12 +114,11 @@ def test_an_edit_shows_in_the_next_trace(checkout: Checkout) -> None:
 
 def until_seen(checkout: Checkout, saved: float) -> tuple[float, str]:
     """Order all the time, then look which order was the first to run the new code: how long after the save it
-    was placed, and its trace."""
+    was answered, and its trace."""
     placed: list[tuple[float, str]] = []
     while time.monotonic() - saved < WATCHED:
-        at = time.monotonic()
         if (found := checkout.order()) is not None:
-            placed.append((at - saved, found["trace"]))
+            placed.append((time.monotonic() - saved, found["trace"]))
         time.sleep(0.02)
     first = bisect.bisect_left(placed, True, key=lambda one: "Payments._look_twice" in checkout.names(one[1]))
     assert first < len(placed), "the edit never showed in a trace"

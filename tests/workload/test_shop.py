@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -185,3 +188,19 @@ def test_another_queue_instead_of_the_file(
         names = [span.operation.name for span in shop.whole_trace(placed.trace)]
         assert {"in queue payment", "in queue notify"} <= set(names)
         assert not (shop.shop.state / "queue.db").exists()
+
+
+def test_the_command_line_loads_it_and_writes_the_report(shop: Running, tmp_path: Path) -> None:
+    report = tmp_path / "load.html"
+    words = ["--url", shop.shop.gateway, "--rate", "20", "--seconds", "1", "--report", str(report), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "devbox", "workload", "load", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    data = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert data["ok"] == data["planned"] > 5
+    assert set(data["latency_seconds"]) == {"p50", "p90", "p95", "p99", "p99.9"}
+    assert f"devbox trace show {data['slowest_trace']}" in report.read_text()
