@@ -67,6 +67,8 @@ class Door(TyperGroup):
 
 def _take_globals(command: Any) -> None:
     """Let every leaf take the global options too: `devbox build --json` is what people type."""
+    for param in command.params:
+        _name_value(param)
     children = getattr(command, "commands", None)
     if children is not None:
         for child in children.values():
@@ -74,6 +76,16 @@ def _take_globals(command: Any) -> None:
         return
     taken = {name for param in command.params for name in param.opts}
     command.params.extend(global_parameters(taken))
+
+
+def _name_value(param: Any) -> None:
+    """The help calls values by what they are here and not by Python's types: --port PORT, service."""
+    if param.param_type_name == "argument":
+        param.display_type_rich = lambda **_: None  # its name says enough
+        return
+    described = getattr(param, "type_descriptor", getattr(param, "type", None))
+    if not param.is_flag and param.metavar is None and not getattr(described, "choices", None):
+        param.metavar = max(param.opts, key=len).lstrip("-").upper()
 
 
 def _defect(console: Console, error: Exception) -> int:
