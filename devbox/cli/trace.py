@@ -40,6 +40,7 @@ def page(
     ),
     browse: bool = typer.Option(False, "--open", help="Open it in the browser, too."),
     days: float = typer.Option(7.0, "--days", min=0.01, help="Keep traces so long."),
+    forward: str = typer.Option("", "--forward", metavar="URL", help="Send all spans on, as OTLP, too."),
     bound: int = typer.Option(512, "--bound", min=1, help="Keep at most so many MiB of them."),
 ) -> None:
     """Show a page: the slowest functions, every trace, live.
@@ -49,7 +50,7 @@ def page(
     from devbox.cli.trace_ui import Wish, serve
 
     run = options.of(ctx)
-    serve(run, origin(run, spool, local), Wish(bind, port, browse, days, bound))
+    serve(run, origin(run, spool, local), Wish(bind, port, browse, days, bound, forward))
 
 
 @app.command("ls")

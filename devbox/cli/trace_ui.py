@@ -7,11 +7,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from devbox.cli.options import Options
 from devbox.cli.trace_source import Origin
 from devbox.ports.events import Event
+
+if TYPE_CHECKING:
+    from devbox.traces.otlp.intake import Onward
+    from devbox.web.live import Channel
 
 DAY = 86400.0
 PATIENT = (100_000, 20, 50)
@@ -28,6 +33,7 @@ class Wish:
     browse: bool
     days: float
     mebibytes: int
+    forward: str = ""
 
 
 def serve(run: Options, origin: Origin, wish: Wish) -> None:
@@ -63,13 +69,27 @@ def _served(origin: Origin, wish: Wish) -> Iterator[str]:
         stack.callback(reader.close)
         taken = opened()
         stack.callback(taken.close)
-        intake = Intake(taken)
+        onward = _forwarding(wish.forward, channel, stack)
+        intake = Intake(taken, onward)
         page = TracePage(reader, Sources(origin.mappings, origin.own), About(origin.title, origin.project))
         site = page.site(Guard.of(wish.bind, frozenset((PATH,))), channel, [intake.route()])
         url = stack.enter_context(serving(site, wish.port))
         port = urlsplit(url).port or 0
         rhythm = Rhythm(origin.pause, wish.days * DAY)
         collector = Collector(lambda: origin.opened(port), opened, channel, rhythm)
+        collector.onward = onward
         collector.start()
         stack.callback(collector.stop)
         yield url
+
+
+def _forwarding(url: str, channel: Channel, stack: ExitStack) -> Onward:
+    """Who takes spans on to another endpoint; nobody when none is named."""
+    if not url:
+        return lambda spans: None
+    from devbox.traces.otlp.forward import Forwarder
+
+    forwarder = Forwarder(url, lambda text: channel.publish({"trouble": text}))
+    forwarder.start()
+    stack.callback(forwarder.stop)
+    return forwarder.offer

@@ -20,6 +20,7 @@ class Collected:
     spans: int = 0
     processes: int = 0
     traces: set[str] = field(default_factory=set)
+    brought: list[Span] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
 
@@ -52,6 +53,7 @@ def _collect(source: SpoolSource, store: Store) -> Collected:
         result.spans += len(reader.spans)
         result.processes += 1
         result.traces.update(span.trace_id for span in reader.spans)
+        result.brought += reader.spans
     store.hold_bound()
     return result
 

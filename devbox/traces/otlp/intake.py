@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from devbox.errors import DevboxError
-from devbox.traces.model import Process
+from devbox.traces.model import Process, Span
 from devbox.traces.otlp import text, wire
 from devbox.traces.otlp.model import Accepted, Malformed, accepted
 from devbox.traces.store import Progress, Store
@@ -26,11 +27,16 @@ RETRY_AFTER = "1"
 CODECS: dict[str, Any] = {"application/x-protobuf": wire, "application/json": text}
 
 
+Onward = Callable[[Sequence[Span]], None]
+"""Who else wants the spans that came."""
+
+
 class Intake:
     """Writes into a store of its own: requests come in threads, one of them writes at a time."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, onward: Onward | None = None) -> None:
         self._store = store
+        self._onward = onward or (lambda spans: None)
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(AT_ONCE)
 
@@ -65,6 +71,7 @@ class Intake:
             refused += found.refused
             if found.spans:
                 self._keep(found, identity)
+                self._onward(found.spans)
         answer: bytes = codec.answer(len(refused), "; ".join(sorted(set(refused))))
         return answer
 

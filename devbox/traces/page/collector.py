@@ -12,6 +12,7 @@ from typing import Any
 from devbox.errors import DevboxError
 from devbox.ports.traces import SpoolSource
 from devbox.traces.ingest import collect
+from devbox.traces.otlp.intake import Onward
 from devbox.traces.page.documents import summary
 from devbox.traces.store import Store
 from devbox.web.live import Channel
@@ -43,6 +44,8 @@ class Collector(threading.Thread):
         self._pause, self._retention = rhythm.pause, rhythm.retention
         self._ended = threading.Event()
         self._trouble = ""
+        self.onward: Onward = lambda spans: None
+        """Who else wants the spans that are brought in."""
 
     def stop(self) -> None:
         """End the thread, and wait for what it has begun."""
@@ -68,6 +71,7 @@ class Collector(threading.Thread):
         while not self._ended.is_set():
             found = collect(source, store)
             self._say("")
+            self.onward(found.brought)
             grown = found.traces
             if store.changed():  # by our intake, or by another command that collects for this store
                 grown |= {one.trace_id for one in store.traces(MOST_TOLD // 4)}

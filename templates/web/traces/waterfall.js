@@ -89,6 +89,8 @@ export function waterfall(tree, choose) {
   }
 
   function drawAxis() {
+    if (drawAxis.view === view) return;
+    drawAxis.view = view;
     const marks = ticks(view.from, view.to, 6);
     show(axis, marks.map((at) => h("span", { style: { left: `${((at - view.from) / (view.to - view.from)) * 100}%` } }, duration(at))));
   }
