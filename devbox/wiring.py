@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from devbox.adapters.docker.daemon import DockerDaemon
+    from devbox.adapters.local import LocalHost
     from devbox.adapters.ssh.connection import Connection as Connection
     from devbox.config.model import Config, Mapped
     from devbox.ports.ask import Ask
@@ -43,6 +44,13 @@ def ssh_aliases() -> list[str]:
     from devbox.adapters.ssh.aliases import aliases
 
     return aliases()
+
+
+def this_machine(ask: Ask) -> LocalHost:
+    """The machine that devbox runs on, prepared like any host but without SSH; a context manager."""
+    from devbox.adapters.local import LocalHost
+
+    return LocalHost(ask)
 
 
 def ssh_address(config: Config) -> tuple[HostAddress, tuple[str, ...]]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from devbox.ports.host import Host
 
 
+LOCAL = "localhost"
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """An open connection to a config's host, and the room that prepares it."""
@@ -105,12 +108,14 @@ def _is_name(text: str) -> bool:
 
 @contextlib.contextmanager
 def open_session(run: Options, config: Config, accept: str = "") -> Iterator[Session]:
-    """Connect to the config's host."""
+    """Connect to the config's host; `localhost` is this machine, without SSH."""
     from devbox import wiring
     from devbox.host.room import Room
     from devbox.host.store import Store
 
     store = Store(config.host)
-    with wiring.open_host(config, Terminal(run.console, accept)) as host:
+    terminal = Terminal(run.console, accept)
+    local = config.host.rpartition("@")[2] == LOCAL
+    with wiring.this_machine(terminal) if local else wiring.open_host(config, terminal) as host:
         room = Room(host, store, wiring.probe(), run.console.event, time.time)
         yield Session(config, host, room, store)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from devbox.cli import options
-from devbox.cli.hosting import Session, open_session
+from devbox.cli.hosting import LOCAL, Session, open_session
 from devbox.cli.options import Options
 from devbox.config.model import Config
 from devbox.errors import HostError, UsageError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 
 _HOST = "[USER@]HOST or an alias of ~/.ssh/config; that of devbox.yaml when left out."
+_LOCAL = "Prepare this machine itself, without SSH; the same as `devbox init localhost`."
 _OPEN = "Let this machine (or --from) through the host's own firewall to the port; nobody else."
 _FROM = "With --open-firewall: this address or network instead of this machine's; may be repeated."
 _DEADLINE = "Seconds after which the host takes the change back by itself, when it was not proved by then."
@@ -35,6 +36,7 @@ def init(
     yes: bool = typer.Option(False, "--yes", "-y", help="Apply the plan without asking."),
     only_plan: bool = typer.Option(False, "--plan", help="Show the plan, change nothing."),
     install: bool = typer.Option(False, "--install", help="Install Docker on the host where it is missing."),
+    local: bool = typer.Option(False, "--local", help=_LOCAL),
     open_firewall: bool = typer.Option(False, "--open-firewall", help=_OPEN),
     sources: list[str] = typer.Option([], "--from", metavar="ADDRESS", help=_FROM),
     deadline: int = typer.Option(DEADLINE, "--deadline", metavar="SECONDS", min=15, max=3600, help=_DEADLINE),
@@ -43,7 +45,9 @@ def init(
 ) -> None:
     """Prepare a host: Docker over mutual TLS, remote folders, Docker context; proved and undoable."""
     run = options.of(ctx)
-    config = _config(run, host)
+    if local and host not in ("", LOCAL):
+        raise UsageError("--local prepares this machine and takes no host", where=host)
+    config = _config(run, LOCAL if local else host)
     with open_session(run, config, accept) as opened:
         wanted = {"deadline": deadline, "open_firewall": open_firewall or bool(sources)}
         session = replace(opened, wanted={**wanted, "sources": _networks(sources)})
@@ -55,7 +59,8 @@ def init(
                 _by_hand(run, session, script)
             else:
                 _prepare(run, session, yes, install)
-    _write_config(run, config)
+    if config.host != LOCAL:
+        _write_config(run, config)
 
 
 def _networks(texts: list[str]) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from devbox.adapters.local import LocalHost
 from devbox.adapters.ssh.connection import connect
+from devbox.ports.ask import Nobody
 from devbox.ports.host import Host
 from tests.contracts.host import HostContract
 from tests.fakes.host import FakeHost
@@ -26,3 +28,9 @@ class TestReal(HostContract):
         use_config(shared.stanza("box"))
         with connect("box") as connection:
             yield connection
+
+
+class TestLocal(HostContract):
+    @pytest.fixture
+    def host(self) -> Host:
+        return LocalHost(Nobody())

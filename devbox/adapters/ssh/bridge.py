@@ -7,18 +7,33 @@ import select
 import socket
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 import paramiko
-from paramiko.channel import Channel
 
 _CHUNK = 1 << 16
 _BROKEN = (OSError, EOFError, paramiko.SSHException)
 
 
+class Far(Protocol):
+    """The end on the host: a channel, or what behaves like one. `status_event` is set when it is closed."""
+
+    closed: bool
+    status_event: threading.Event
+
+    def recv(self, nbytes: int, /) -> bytes: ...
+
+    def sendall(self, s: bytes, /) -> object: ...
+
+    def shutdown_write(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Bridge:
     """One connection under way: a thread per direction, which end when either side is gone for good."""
 
-    def __init__(self, sock: socket.socket, channel: Channel, ended: Callable[[Bridge], None]) -> None:
+    def __init__(self, sock: socket.socket, channel: Far, ended: Callable[[Bridge], None]) -> None:
         self._sock, self._channel, self._ended = sock, channel, ended
         self._lock = threading.Lock()
         self._running = 2

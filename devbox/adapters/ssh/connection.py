@@ -18,7 +18,7 @@ from devbox.adapters.ssh.known_hosts import HostKey
 from devbox.adapters.ssh.link import establish
 from devbox.adapters.ssh.resolve import resolve
 from devbox.adapters.ssh.reverse import ReverseForward
-from devbox.adapters.ssh.running import Running
+from devbox.adapters.ssh.running import ChannelPipe, Running
 from devbox.adapters.ssh.stage import Stage, pack, wants_sudo
 from devbox.adapters.ssh.wire import Pending, Wire, direct_streamlocal, direct_tcpip
 from devbox.errors import ConnectionLost, HostError
@@ -102,7 +102,8 @@ class Connection:
     def start(self, stage: Stage, command: str) -> Running:
         """A session with the stage's command in it, and nothing sent yet."""
         channel = self._session()
-        running = Running(channel, stage, str(self._address))  # listens before anything can arrive
+        pipe = ChannelPipe(channel)  # listens before anything can arrive
+        running = Running(pipe, stage, str(self._address))
         self._request(channel, "exec", command)
         return running
 

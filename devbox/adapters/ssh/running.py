@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import paramiko
 from paramiko.buffered_pipe import BufferedPipe
@@ -16,6 +17,59 @@ from devbox.ports.host import Finished, Line, Progress, Stream
 
 _PIECE = 1 << 18
 _Arrivals = queue.SimpleQueue[tuple[Stream, int]]
+
+
+class Pipe(Protocol):
+    """The three streams of a process: on the other end of a channel, or of this machine."""
+
+    def take(self) -> tuple[Stream, bytes]:
+        """What arrived next, waited for; nothing at the end of a stream."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Put bytes into its standard input, as far as it takes them."""
+        ...
+
+    def end_input(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    @property
+    def alive(self) -> bool:
+        """Whether what the streams travel over still stands."""
+        ...
+
+
+class ChannelPipe:
+    """The streams of a session channel, whose both outputs keep their common order."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._arrivals: _Arrivals = queue.SimpleQueue()
+        channel.in_buffer = _Tape(Stream.OUT, self._arrivals)
+        channel.in_stderr_buffer = _Tape(Stream.ERR, self._arrivals)
+
+    def take(self) -> tuple[Stream, bytes]:
+        stream, size = self._arrivals.get()
+        if not size:
+            return stream, b""
+        return stream, self._channel.recv(size) if stream is Stream.OUT else self._channel.recv_stderr(size)
+
+    def send(self, data: bytes) -> None:
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            for start in range(0, len(data), _PIECE):  # sendall copies the rest after each packet
+                self._channel.sendall(data[start : start + _PIECE])
+
+    def end_input(self) -> None:
+        self._channel.shutdown_write()
+
+    def close(self) -> None:
+        self._channel.close()
+
+    @property
+    def alive(self) -> bool:
+        transport = self._channel.get_transport()
+        return transport is not None and transport.is_active()
 
 
 class _Tape(BufferedPipe):  # type: ignore[type-arg]  # generic in the stubs only
@@ -79,11 +133,8 @@ class _Reader:
 class Running:
     """The iterator of `Host.run`."""
 
-    def __init__(self, channel: Channel, stage: Stage, where: str) -> None:
-        self._channel, self._stage, self._where = channel, stage, where
-        self._arrivals: _Arrivals = queue.SimpleQueue()
-        channel.in_buffer = _Tape(Stream.OUT, self._arrivals)
-        channel.in_stderr_buffer = _Tape(Stream.ERR, self._arrivals)
+    def __init__(self, pipe: Pipe, stage: Stage, where: str) -> None:
+        self._pipe, self._stage, self._where = pipe, stage, where
         self._readers = {stream: _Reader(stream, stage.token) for stream in Stream}
         self._ready: list[Line] = []
         self._open = len(Stream)
@@ -112,7 +163,7 @@ class Running:
     def close(self) -> None:
         """End the script, if it has not ended: the host sees the end of its standard input."""
         self._over = True
-        self._channel.close()
+        self._pipe.close()
 
     def send_stage(self) -> None:
         """Feed the stage. A host that stops listening has ended it, and its output says why."""
@@ -122,9 +173,7 @@ class Running:
 
     def send(self, data: bytes) -> None:
         """Put bytes into the session's standard input, as far as it takes them."""
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-            for start in range(0, len(data), _PIECE):  # sendall copies the rest after each packet
-                self._channel.sendall(data[start : start + _PIECE])
+        self._pipe.send(data)
 
     def await_begin(self, gives_up: Sequence[str] = ()) -> bool:
         """Whether the stage came to life; `False` when the session ended before: `refusal` has its words.
@@ -135,7 +184,7 @@ class Running:
             if not self._take():
                 return False
             if any(words in self.refusal for words in gives_up):
-                self._channel.shutdown_write()
+                self._pipe.end_input()
         return True
 
     @property
@@ -147,17 +196,15 @@ class Running:
     def _take(self) -> bool:
         """Read what arrived next; `False` at the end of both streams."""
         while self._open:
-            stream, size = self._arrivals.get()
-            if size:
-                data = self._channel.recv(size) if stream is Stream.OUT else self._channel.recv_stderr(size)
+            stream, data = self._pipe.take()
+            if data:
                 self._ready += self._readers[stream].feed(data)
                 return True
             self._open -= 1
         return False
 
     def _lost(self) -> ConnectionLost:
-        transport = self._channel.get_transport()
-        alive = transport is not None and transport.is_active()
+        alive = self._pipe.alive
         return ConnectionLost(
             "the script's session ended before the script did" if alive else "the connection broke",
             where=self._where,
