@@ -74,7 +74,7 @@ def unix(path: str) -> Dial:
 def client_context(endpoint: Endpoint) -> ssl.SSLContext:
     """Our certificate, and nobody but our CA; TLS 1.2 at least."""
     folder = Path(endpoint.certificates)
-    steps = [f"devbox init {endpoint.hostname}   (makes the certificates)"]
+    steps = ["devbox init   (makes the certificates)"]
     missing = [name for name in ("ca.pem", "cert.pem", "key.pem") if not (folder / name).is_file()]
     if missing:
         raise AuthError(
