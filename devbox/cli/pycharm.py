@@ -29,8 +29,7 @@ def pycharm(
 ) -> None:
     """Write PyCharm's settings for this project; nothing of yours is overwritten."""
     run = options.of(ctx)
-    if sum((install, uninstall, check, archive is not None)) > 1:
-        raise UsageError("--install, --uninstall, --zip and --check exclude each other")
+    _refuse_mixtures(install + uninstall + check + bool(archive), fresh and not archive)
     job = open_job(run.console, run.load(), _parsed(version), ide)
     if check:
         pycharm_check.check(job, upload)
@@ -42,9 +41,16 @@ def pycharm(
         job.write(upload, force)
         if ide_found:
             pycharm_ide.install(job, ide_found, force)
-        if archive is not None:
+        if archive:
             pycharm_ide.zip_settings(job, archive, fresh)
     run.console.result(job.summary(), job.data)
+
+
+def _refuse_mixtures(ways: int, fresh_alone: bool) -> None:
+    if ways > 1:
+        raise UsageError("--install, --uninstall, --zip and --check exclude each other")
+    if fresh_alone:
+        raise UsageError("--fresh goes with --zip", next_steps=["devbox pycharm --zip FILE --fresh"])
 
 
 def _parsed(version: str) -> tuple[int, int] | None:

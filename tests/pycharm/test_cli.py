@@ -86,6 +86,7 @@ def test_json_is_one_document(desk: Desk) -> None:
     [
         (["--pycharm", "new"], "is not a version of PyCharm"),
         (["--install", "--check"], "exclude each other"),
+        (["--fresh"], "--fresh goes with --zip"),
     ],
 )
 def test_usage(desk: Desk, words: list[str], said: str) -> None:
