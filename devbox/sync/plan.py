@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from devbox.ports.tree import (
@@ -18,7 +18,9 @@ from devbox.ports.tree import (
     SetMeta,
     Source,
 )
+from devbox.sync import renames
 from devbox.sync.model import Conflict, Local, Plan, Record, View, above
+from devbox.sync.renames import agrees
 
 MANY_DELETES = 20
 """Fewer deletes than this are never held back."""
@@ -41,7 +43,7 @@ class _Draft:
 def make(view: View, source_of: SourceOf, in_place: frozenset[bytes] = frozenset()) -> Plan:
     """What has to be done so that the remote side follows the local one."""
     plan, draft = Plan(), _Draft()
-    moved = _moves(view, plan, draft, source_of)
+    moved = _rename(view, plan, draft, source_of)
     blocked: set[bytes] = set()
     paths = {*view.local, *view.records, *(view.intents if view.remote is not None else ())}
     for path in sorted(paths - moved):
@@ -128,7 +130,7 @@ class _Case:
             return False
         if not self.asked and len(self.expects) > 1:  # an interrupted session may have put something there
             return False
-        return _agrees(local, record)
+        return agrees(local, record)
 
 
 def _case(path: bytes, view: View) -> _Case:
@@ -153,22 +155,11 @@ def _decide(case: _Case, plan: Plan, draft: _Draft, source_of: SourceOf, in_plac
         elif record.local != local:
             plan.adopt[path] = Record(local, record.remote, record.digest, record.racy)
         return True
-    missing = record is not None and case.asked and case.found is None and _agrees(local, record)
+    missing = record is not None and case.asked and case.found is None and agrees(local, record)
     plan.reasons[path] = "new" if record is None else "missing on the host" if missing else "changed"
     _clear(case, local, draft)
     _create(path, local, case.expects, case.forced, draft, source_of, in_place)
     return True
-
-
-def _agrees(local: Local, record: Record) -> bool:
-    """Whether the local side still is what was agreed on (a mode alone is handled apart)."""
-    known = record.local
-    if local.kind is Kind.LINK:
-        return local.target == known.target
-    if local.kind is Kind.DIRECTORY:
-        return True
-    same = (local.size, local.mtime_ns, local.inode) == (known.size, known.mtime_ns, known.inode)
-    return same and (local.ctime_ns == known.ctime_ns or local.mode != known.mode)
 
 
 def _gone(case: _Case, plan: Plan, draft: _Draft) -> bool:
@@ -233,76 +224,22 @@ def _create(
     elif local.kind is Kind.LINK:
         draft.puts.append(PutLink(path, local.target, expects, forced))
     else:
-        draft.puts.append(
-            Put(
-                path,
-                source_of(path, local),
-                local.size,
-                local.mtime_ns,
-                local.mode,
-                expects,
-                forced,
-                path in in_place,
-            )
-        )
+        meta = (local.size, local.mtime_ns, local.mode)
+        draft.puts.append(Put(path, source_of(path, local), *meta, expects, forced, path in in_place))
 
 
-def _moves(view: View, plan: Plan, draft: _Draft, source_of: SourceOf) -> set[bytes]:
-    """Renamed folders: gone here, and the same inode stands where the index knows nothing.
+def _rename(view: View, plan: Plan, draft: _Draft, source_of: SourceOf) -> set[bytes]:
+    """Plan the renamed folders; all paths that are done with by that.
 
-    Only whole folders whose files are all as they were are moved; everything else is put and removed. Files
-    that were too young to be sure of are moved with the rest, and put once more.
+    Files that were too young to be sure of are moved with the rest, and put once more.
     """
-    by_inode = {
-        record.local.inode: path
-        for path, record in view.records.items()
-        if record.local.kind is Kind.DIRECTORY and path not in view.local
-    }
     done: set[bytes] = set()
-    for path, local in sorted(view.local.items()):
-        old = by_inode.get(local.inode)
-        if local.kind is not Kind.DIRECTORY or old is None or path in view.records or path in done:
-            continue
-        if any(old == one or old.startswith(one + b"/") for one in done):
-            continue
-        if view.remote is not None and (path in view.remote or old not in view.remote):
-            continue
-        if path.startswith(old + b"/") or parent_is_new(path, view):
-            continue
-        pairs = _same_below(old, path, view)
-        if pairs:
-            draft.moves.append(Move(old, path))
-            plan.reasons[path] = "renamed"
-            done.update(pairs, pairs.values())
-            for before, after in pairs.items():
-                record = view.records[before]
-                if record.racy:
-                    _create(after, view.local[after], (record.remote,), False, draft, source_of, frozenset())
+    for rename in renames.found(view):
+        draft.moves.append(Move(rename.old, rename.new))
+        plan.reasons[rename.new] = "renamed"
+        done.update(rename.pairs, rename.pairs.values())
+        for before, after in rename.pairs.items():
+            record = view.records[before]
+            if record.racy:
+                _create(after, view.local[after], (record.remote,), False, draft, source_of, frozenset())
     return done
-
-
-def parent_is_new(path: bytes, view: View) -> bool:
-    """Whether the folder above is no folder on the host yet, so that nothing can be moved into it."""
-    parent = path.rpartition(b"/")[0]
-    known = view.records.get(parent)
-    return bool(parent) and (known is None or known.local.kind is not Kind.DIRECTORY)
-
-
-def _same_below(old: bytes, new: bytes, view: View) -> Mapping[bytes, bytes]:
-    """Old path -> new path of the folder and all below it, when nothing but the name changed; else empty."""
-    prefix = old + b"/"
-    pairs = {old: new}
-    if any(one in pairs or one == new or one.startswith((prefix, new + b"/")) for one in view.intents):
-        return {}  # what an interrupted session left in it would move along, unknown
-    for path, record in view.records.items():
-        if not path.startswith(prefix):
-            continue
-        moved = new + path[len(old) :]
-        local = view.local.get(moved)
-        if path in view.local or local is None or local.kind is not record.local.kind:
-            return {}
-        if not _agrees(local, record) or record.local.mode != local.mode:
-            return {}
-        pairs[path] = moved
-    extra = sum(path.startswith(new + b"/") for path in view.local)
-    return pairs if extra == len(pairs) - 1 else {}

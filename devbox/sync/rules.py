@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _CLASSES = {
     b"alnum": rb"0-9A-Za-z",
@@ -40,6 +40,15 @@ class RuleFile:
 
     base: bytes
     rules: tuple[Rule, ...]
+    _names: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
+    _paths: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
+    """All rules for names, and all for paths, as one: most paths are mentioned by none."""
+
+    def __post_init__(self) -> None:
+        for where, anchored in (("_names", False), ("_paths", True)):
+            patterns = [rule.regex.pattern for rule in self.rules if rule.anchored is anchored]
+            joined = b"|".join(b"(?:%s)" % pattern for pattern in patterns) or _NEVER
+            object.__setattr__(self, where, re.compile(joined, re.DOTALL))
 
     def verdict(self, path: bytes, is_directory: bool) -> bool | None:
         """Ignored, taken back in (False), or not mentioned. The last rule that matches counts."""
@@ -47,6 +56,8 @@ class RuleFile:
             return None
         below = path[len(self.base) :]
         name = below.rpartition(b"/")[2]
+        if not self._names.fullmatch(name) and not self._paths.fullmatch(below):
+            return None
         for rule in reversed(self.rules):
             if rule.directories_only and not is_directory:
                 continue

@@ -14,6 +14,8 @@ from devbox.errors import ConnectionLost
 CHUNK = 256 * 1024
 _FLUSH = 128 * 1024
 _SMALL = 1024
+_PAUSE = 16
+"""Segments that are sent as they are after one that did not shrink."""
 _BANNER = 64 * 1024
 _SILENCE = 30.0
 
@@ -33,6 +35,7 @@ class Talk:
         self._parts: list[bytes] = []
         self._size = 0
         self._thread: threading.Thread | None = None
+        self._hopeless = 0
         self.compress = False
         """Whether what is sent is worth packing: the link is slower than zlib."""
 
@@ -67,13 +70,22 @@ class Talk:
         data, length = b"".join(self._parts), self._size
         self._parts, self._size = [], 0
         if self.compress and length > _SMALL:
-            packed = zlib.compress(data, 1)
-            if len(packed) < length:
-                data, length = packed, len(packed) | wire.COMPRESSED
+            data, length = self._packed(data)
         try:
             self._channel.send(wire.SEGMENT.pack(length) + data)
         except (OSError, EOFError) as error:
             raise ConnectionLost("the helper on the host is gone", why=str(error)) from error
+
+    def _packed(self, data: bytes) -> tuple[bytes, int]:
+        """A segment as it travels, and its length with the mark. What does not shrink is tried seldom."""
+        if self._hopeless:
+            self._hopeless -= 1
+            return data, len(data)
+        packed = zlib.compress(data, 1)
+        if len(packed) > len(data) * 0.9:
+            self._hopeless = _PAUSE
+            return data, len(data)
+        return packed, len(packed) | wire.COMPRESSED
 
     def next(self) -> Answer:
         """The next answer."""

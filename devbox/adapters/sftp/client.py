@@ -10,12 +10,11 @@ import itertools
 import queue
 import struct
 import threading
-import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from devbox.adapters.sftp import wire
+from devbox.adapters.sftp import replies, wire
 from devbox.adapters.sftp.over import ByteChannel
 from devbox.adapters.sftp.wire import Reply, Request
 from devbox.errors import ConnectionLost
@@ -182,7 +181,7 @@ class Client:
 
     def _deliver(self, packets: list[bytes]) -> None:
         arrived: dict[int, tuple[_Pump, list[_Arrived]]] = {}
-        for number, reply in map(wire.parse_reply, packets):
+        for number, reply in map(replies.parse_reply, packets):
             with self._lock:
                 found = self._table.pop(number, None)
             if found is None:
@@ -211,7 +210,7 @@ class Client:
     def _greet(self) -> wire.Hello:
         try:
             self._channel.send(wire.hello())
-            greeting = wire.parse_hello(self._packet())
+            greeting = replies.parse_hello(self._packet())
         except (OSError, EOFError, wire.ProtocolError) as error:
             raise ConnectionLost("no SFTP session", why=str(error)) from error
         if greeting.version != wire.VERSION:
@@ -242,10 +241,3 @@ class Client:
 def _single(request: Request) -> Task[Reply]:
     (reply,) = yield [request]
     return reply
-
-
-def timed(client: Client, request: Request) -> float:
-    """Seconds until the reply of one request."""
-    start = time.perf_counter()
-    client.ask(request)
-    return time.perf_counter() - start

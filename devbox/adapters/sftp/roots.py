@@ -8,7 +8,7 @@ from devbox.adapters.roots import cannot_make, cannot_write, no_folder
 from devbox.adapters.sftp import lock, wire
 from devbox.adapters.sftp.client import Client, Task
 from devbox.adapters.sftp.lock import Lock
-from devbox.adapters.sftp.puts import Places, words
+from devbox.adapters.sftp.places import Places, words
 from devbox.ports.tree import STAGING, Kind, Owner, RootFacts
 
 _TOKEN = b"root"

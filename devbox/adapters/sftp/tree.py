@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from devbox.adapters.sftp import puts, wire
-from devbox.adapters.sftp.client import HANDLES, Client, Task, timed
+from devbox.adapters.sftp import edits, puts, wire
+from devbox.adapters.sftp.client import HANDLES, Client, Task
 from devbox.adapters.sftp.lock import Lock
 from devbox.adapters.sftp.over import ByteChannel
-from devbox.adapters.sftp.puts import Places
+from devbox.adapters.sftp.places import Places, words
 from devbox.adapters.sftp.roots import enter_staging, expand, look, prepare
 from devbox.adapters.sftp.wire import Reply
 from devbox.ports.tree import (
@@ -87,7 +88,7 @@ class SftpTree:
         if opened.code == wire.NO_SUCH_FILE:
             raise FileNotFoundError(path)
         if not opened.ok:
-            raise OSError(puts.words(opened))
+            raise OSError(words(opened))
         offset = 0
         while pieces := self._client.one(_read_on(opened.blob, offset)):
             yield pieces
@@ -97,7 +98,9 @@ class SftpTree:
     def idle(self) -> float:
         missing = _WARM - len(self._places.warm)
         list(self._client.run(puts.warm_up(self._places) for _ in range(missing)))
-        return timed(self._client, wire.stat(self._places.root))
+        start = time.perf_counter()
+        self._client.ask(wire.stat(self._places.root))
+        return time.perf_counter() - start
 
     def close(self) -> None:
         if self._lock:
@@ -107,7 +110,7 @@ class SftpTree:
     def _wave(self, wave: Sequence[Operation], sent: Sent) -> Iterator[Outcome]:
         """Servers may answer out of order: directories whose parent came later are tried again."""
         again: list[Operation] = []
-        for outcome in self._client.run(puts.task(self._places, one, sent) for one in wave):
+        for outcome in self._client.run(edits.task(self._places, one, sent) for one in wave):
             nested = isinstance(outcome.operation, MakeDirectory | RemoveDirectory)
             if nested and outcome.result in (Result.FAILED, Result.KEPT) and len(wave) > 1:
                 again.append(outcome.operation)
@@ -117,7 +120,7 @@ class SftpTree:
             yield from self._wave(again, sent)
         elif again:
             for operation in again:
-                yield self._client.one(puts.task(self._places, operation, sent))
+                yield self._client.one(edits.task(self._places, operation, sent))
 
     def _list(self, directory: bytes) -> Task[dict[bytes, Entry]]:
         path = self._places.at(directory)
@@ -176,7 +179,7 @@ def _read_on(handle: bytes, offset: int) -> Task[bytes]:
     pieces = []
     for reply in (yield requests):
         if not reply.ok and reply.code != wire.EOF:
-            raise OSError(puts.words(reply))
+            raise OSError(words(reply))
         pieces.append(reply.blob)
         if len(reply.blob) < _READ:
             break

@@ -1,4 +1,4 @@
-"""SFTP version 3 on the wire: requests and replies as values.
+"""SFTP version 3 on the wire: requests and replies as values. `replies` reads the latter.
 
 Sources: draft-ietf-secsh-filexfer-02, and OpenSSH's PROTOCOL, section 4 (extensions; the swapped arguments of
 SYMLINK).
@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
-from devbox.ports.tree import Entry, Kind
+from devbox.ports.tree import Entry
 
 VERSION = 3
 LARGEST_PACKET = 256 * 1024 + 1024
@@ -17,18 +17,16 @@ LARGEST_PACKET = 256 * 1024 + 1024
 _INIT, _OPEN, _CLOSE, _READ, _WRITE, _LSTAT = 1, 3, 4, 5, 6, 7
 _SETSTAT, _FSETSTAT, _OPENDIR, _READDIR, _REMOVE, _MKDIR, _RMDIR = 9, 10, 11, 12, 13, 14, 15
 _REALPATH, _STAT, _RENAME, _READLINK, _SYMLINK, _EXTENDED = 16, 17, 18, 19, 20, 200
-_VERSION, _STATUS, _HANDLE, _DATA, _NAME, _ATTRS, _EXTENDED_REPLY = 2, 101, 102, 103, 104, 105, 201
 
 OK, EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE = 0, 1, 2, 3, 4
 OP_UNSUPPORTED = 8
 
 FOR_READING, FOR_WRITING, CREATE, TRUNCATE, EXCLUSIVE = 0x01, 0x02, 0x08, 0x10, 0x20
 
-_HAS_SIZE, _HAS_OWNER, _HAS_MODE, _HAS_TIMES, _HAS_MORE = 0x01, 0x02, 0x04, 0x08, 0x80000000
-_KINDS = {0o100000: Kind.FILE, 0o040000: Kind.DIRECTORY, 0o120000: Kind.LINK}
+HAS_SIZE, HAS_OWNER, HAS_MODE, HAS_TIMES, HAS_MORE = 0x01, 0x02, 0x04, 0x08, 0x80000000
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
-_SECOND = 1_000_000_000
+SECOND = 1_000_000_000
 
 
 class ProtocolError(Exception):
@@ -90,10 +88,10 @@ def attributes(mode: int | None = None, mtime_ns: int | None = None) -> bytes:
     """ATTRS with what is given."""
     flags, body = 0, b""
     if mode is not None:
-        flags, body = flags | _HAS_MODE, body + _U32.pack(mode)
+        flags, body = flags | HAS_MODE, body + _U32.pack(mode)
     if mtime_ns is not None:
-        seconds = min(max(mtime_ns // _SECOND, 0), 0xFFFFFFFF)
-        flags, body = flags | _HAS_TIMES, body + struct.pack(">II", seconds, seconds)
+        seconds = min(max(mtime_ns // SECOND, 0), 0xFFFFFFFF)
+        flags, body = flags | HAS_TIMES, body + struct.pack(">II", seconds, seconds)
     return _U32.pack(flags) + body
 
 
@@ -174,95 +172,3 @@ def readlink(path: bytes) -> Request:
 def symlink(target: bytes, path: bytes) -> Request:
     """In the order of OpenSSH, which every server has followed since: target first."""
     return Request(_SYMLINK, text(target) + text(path))
-
-
-class _Reader:
-    __slots__ = ("at", "data")
-
-    def __init__(self, data: bytes, at: int) -> None:
-        self.data, self.at = data, at
-
-    def u32(self) -> int:
-        (value,) = _U32.unpack_from(self.data, self.at)
-        self.at += 4
-        return int(value)
-
-    def u64(self) -> int:
-        (value,) = _U64.unpack_from(self.data, self.at)
-        self.at += 8
-        return int(value)
-
-    def text(self) -> bytes:
-        length = self.u32()
-        value = self.data[self.at : self.at + length]
-        if len(value) != length:
-            raise ProtocolError("a string is longer than its packet")
-        self.at += length
-        return value
-
-    def entry(self) -> Entry:
-        flags = self.u32()
-        size = self.u64() if flags & _HAS_SIZE else 0
-        if flags & _HAS_OWNER:
-            self.at += 8
-        mode = self.u32() if flags & _HAS_MODE else 0
-        if flags & _HAS_TIMES:
-            self.at += 4
-        mtime = self.u32() if flags & _HAS_TIMES else 0
-        if flags & _HAS_MORE:
-            for _ in range(self.u32() * 2):
-                self.text()
-        kind = _KINDS.get(mode & 0o170000, Kind.OTHER)
-        return Entry(kind, size, mtime * _SECOND, mode & 0o7777, coarse=True)
-
-
-def parse_hello(packet: bytes) -> Hello:
-    """The server's VERSION; `packet` without its length."""
-    try:
-        if packet[0] != _VERSION:
-            raise ProtocolError(f"expected VERSION, got packet type {packet[0]}")
-        reader = _Reader(packet, 1)
-        version = reader.u32()
-        extensions = {}
-        while reader.at < len(packet):
-            name = reader.text()
-            extensions[name] = reader.text()
-        return Hello(version, extensions)
-    except (struct.error, IndexError) as error:
-        raise ProtocolError("a VERSION packet that ends too early") from error
-
-
-def parse_reply(packet: bytes) -> tuple[int, Reply]:
-    """Request id and answer; `packet` without its length."""
-    try:
-        reader = _Reader(packet, 1)
-        return reader.u32(), _reply(packet[0], reader)
-    except (struct.error, IndexError) as error:
-        raise ProtocolError("a packet that ends too early") from error
-
-
-_DONE = Reply()
-
-
-def _reply(kind: int, reader: _Reader) -> Reply:
-    if kind == _STATUS:
-        code = reader.u32()
-        if code == OK:
-            return _DONE
-        message = reader.text() if reader.at < len(reader.data) else b""
-        return Reply(code, message.decode(errors="replace"))
-    if kind in (_HANDLE, _DATA):
-        return Reply(blob=reader.text())
-    if kind == _EXTENDED_REPLY:
-        return Reply(blob=reader.data[reader.at :])
-    if kind == _ATTRS:
-        return Reply(entry=reader.entry())
-    if kind == _NAME:
-        return Reply(names=tuple(_name(reader) for _ in range(reader.u32())))
-    raise ProtocolError(f"packet type {kind} is no answer")
-
-
-def _name(reader: _Reader) -> tuple[bytes, Entry]:
-    name = reader.text()
-    reader.text()  # the long name: for people, its form is not defined
-    return name, reader.entry()
