@@ -11,6 +11,7 @@ from devbox.rendering import render
 
 NAME = "Dockerfile.dev"
 IGNORED = (".git", ".venv", "venv", "**/__pycache__", "**/*.pyc", ".env", "node_modules", ".idea")
+_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _RECIPES = (NAME, "Dockerfile", "docker/Dockerfile")
 
 
@@ -26,10 +27,14 @@ class Made:
 def scaffold(folder: Path) -> Made:
     """A Dockerfile where there is none, and services by what the code says.
 
-    A Dockerfile that is there knows its own command: the services' are not guessed beside it.
+    A compose file says both itself, also which image is built. A Dockerfile that is there knows its own
+    command: the services' are not guessed beside it.
     """
     found = detect(folder)
     said = f"{found.kind}, Python {found.python}, {found.manager or 'no dependencies'}"
+    composed = next((name for name in _COMPOSE if (folder / name).is_file()), "")
+    if composed:
+        return Made((), f"compose: {composed}\n", f"{said}; the services of {composed} are run")
     existing = next((name for name in _RECIPES if (folder / name).is_file()), "")
     if existing:
         return Made((), "", f"{said}; {existing} is there and is used")

@@ -207,7 +207,9 @@ class Attached(Protocol):
 class Daemon(Protocol):
     """A Docker daemon. Thread-safe. Failures are `DaemonError`; a `DaemonRefused` has its own words."""
 
-    def engine(self) -> Engine: ...
+    def engine(self) -> Engine:
+        """What it is; asked once."""
+        ...
 
     def build(
         self, request: BuildRequest, context: BuildContext

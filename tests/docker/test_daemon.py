@@ -243,6 +243,6 @@ def test_a_refusal_keeps_the_daemons_status(daemon: DockerDaemon) -> None:
 def test_a_kept_connection_that_the_daemon_closed_is_made_anew(
     daemon: DockerDaemon, host: RehearsalHost
 ) -> None:
-    assert daemon.engine()
+    assert daemon.image(IMAGE)
     host.shell("systemctl", "restart", "docker")
-    assert daemon.engine()
+    assert daemon.image(IMAGE)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from devbox.config.load import parse
+from devbox.config.load import load, parse
 from devbox.errors import DevboxError
+from devbox.host import project as devbox_yaml
 from devbox.image.detect import Run, detect
-from devbox.image.scaffold import dockerfile, services_yaml, write
+from devbox.image.scaffold import dockerfile, scaffold, services_yaml, write
 from tests.image.conftest import PYTHON_IMAGE, Folder
 
 
@@ -109,6 +110,17 @@ def test_an_existing_file_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(DevboxError, match="left as it is"):
         write(tmp_path, detect(tmp_path))
     assert (tmp_path / "Dockerfile.dev").read_text() == "mine"
+
+
+def test_a_compose_file_says_what_is_built_and_run(tmp_path: Path) -> None:
+    (tmp_path / "docker-compose.yml").write_text("services: {web: {build: {context: ., dockerfile: Mine}}}\n")
+    made = scaffold(tmp_path)
+    assert (made.written, made.services) == ((), "compose: docker-compose.yml\n")
+    path = devbox_yaml.write(tmp_path, "dev@box", made.services)
+    assert path is not None
+    config = load(path)
+    assert config.build.dockerfile == "Mine"
+    assert [one.name for one in config.services] == ["web"]
 
 
 @pytest.mark.host

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
+import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -128,6 +132,25 @@ def test_logs_are_followed_across_restarts_without_a_gap_or_an_echo(
     running.communicate(timeout=30)
     again = len(lines) - 1 - lines[::-1].index("n 0\n")
     assert lines[:again] == [f"n {number}\n" for number in range(again)]
+
+
+@pytest.mark.host
+def test_a_shell_follows_its_window(shop: Shop) -> None:
+    shop.terminal.devbox("up", "other")
+    screen = Screen(shop, "shell", "other")
+    screen.press("echo re''ady\n")
+    screen.wait_for("ready")
+    _size(screen, 20, 77)
+    time.sleep(0.5)
+    screen.press("stty size\n")
+    screen.wait_for("20 77")
+    screen.press("exit 3\n")
+    assert screen.close() == 3
+
+
+def _size(screen: Screen, rows: int, columns: int) -> None:
+    fcntl.ioctl(screen.hand, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    screen.process.send_signal(signal.SIGWINCH)
 
 
 def _one(state: str = "running", health: str = "", made: str = "a", code: int = 0) -> Container:

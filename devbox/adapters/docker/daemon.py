@@ -32,6 +32,7 @@ class DockerDaemon:
 
     def __init__(self, dial: Dial, where: str, duplex: Dial | None = None) -> None:
         self._http = Http(dial, where, duplex)
+        self._engine: Engine | None = None
 
     def __enter__(self) -> DockerDaemon:
         return self
@@ -43,6 +44,11 @@ class DockerDaemon:
         self._http.close()
 
     def engine(self) -> Engine:
+        if self._engine is None:
+            self._engine = self._asked_engine()
+        return self._engine
+
+    def _asked_engine(self) -> Engine:
         answer = self._http.call("GET", "/version")
         info = self._http.call("GET", "/info")
         selinux = any(option.startswith("name=selinux") for option in info.get("SecurityOptions") or ())
