@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
+_FIELDS = frozenset((b"traceparent", b"tracestate", b"baggage"))
+"""ASGI's header names are lower case already."""
 
 
 class TracedAsgi:
@@ -53,4 +55,5 @@ def _server_span(scope: dict[str, Any]) -> Any:
         about["server.address"] = str(scope["server"][0])
     if scope.get("client"):
         about["client.address"] = str(scope["client"][0])
-    return span(f"{method} {path}", about, kind=SERVER, parent=extract(scope["headers"]))
+    fields = [pair for pair in scope["headers"] if pair[0] in _FIELDS]
+    return span(f"{method} {path}", about, kind=SERVER, parent=extract(fields))

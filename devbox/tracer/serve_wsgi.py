@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .layout import ERROR, SERVER
 from .making import span
-from .propagation import extract
+from .propagation import received
 from .recorder import RECORDER
 from .spans import active
 
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     Environ = dict[str, Any]
     Application = Callable[..., Iterable[bytes]]
 
-CONTEXT = (
-    ("HTTP_TRACEPARENT", "traceparent"),
-    ("HTTP_TRACESTATE", "tracestate"),
-    ("HTTP_BAGGAGE", "baggage"),
-)
 SPAN = "devbox.span"
 """Key of the request's span in its environ."""
 
@@ -61,17 +56,18 @@ class TracedWsgi:
 
 
 def _server_span(environ: Environ) -> Any:
-    carrier = {name: environ[key] for key, name in CONTEXT if key in environ}
-    method = environ.get("REQUEST_METHOD", "GET")
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    get = environ.get
+    context = received(get("HTTP_TRACEPARENT", ""), get("HTTP_TRACESTATE", ""), get("HTTP_BAGGAGE", ""))
+    method = get("REQUEST_METHOD", "GET")
+    path = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
     about = {
         "http.request.method": method,
         "url.path": path,
-        "url.scheme": environ.get("wsgi.url_scheme", "http"),
-        "server.address": environ.get("SERVER_NAME", ""),
-        "client.address": environ.get("REMOTE_ADDR", ""),
+        "url.scheme": get("wsgi.url_scheme", "http"),
+        "server.address": get("SERVER_NAME", ""),
+        "client.address": get("REMOTE_ADDR", ""),
     }
-    return span(f"{method} {path}", about, kind=SERVER, parent=extract(carrier))
+    return span(f"{method} {path}", about, kind=SERVER, parent=context)
 
 
 class _Body:

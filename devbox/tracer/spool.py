@@ -6,13 +6,12 @@ thread, no queue and no flush, so leaving the process costs nothing either.
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 import sys
 import time
 from _thread import RLock
-from itertools import count, islice
+from itertools import islice
 
 from .layout import (
     CLOSED,
@@ -25,18 +24,16 @@ from .layout import (
     SLOT,
     SLOTS_SHIFT,
     SPAN,
-    TYPE_FILL,
-    TYPE_SPAN,
     VERSION,
 )
 from .lines import line
+from .ring import counted, fill, full_ring, make_segment, new_ring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    Ring = tuple[Any, Callable[[], int], count[int]]
+    from .ring import Ring
 
 FIRST_SIZE = 64 << 10
 LARGEST_SIZE = 4 << 20
@@ -44,17 +41,6 @@ DEFAULT_LIMIT = 64 << 20
 RETRY_NS = 1_000_000_000
 
 _pack = SPAN.pack_into
-_NO_TRACE = bytes(16)
-
-
-def _ring(buffer: Any) -> Ring:
-    indices = count(FIRST_INDEX)
-    return buffer, indices.__next__, indices
-
-
-def full_ring() -> Ring:
-    """A ring with no room: the first span that ends finds out and has a segment opened."""
-    return _ring(memoryview(bytearray(0)))
 
 
 class Spool:
@@ -115,13 +101,16 @@ class Spool:
                 _pack(ring[0], index * SLOT, head, trace, span, parent, start, end, index)
                 return
             except struct.error:
-                self._fill(ring[0], index, index)
+                fill(ring[0], index, index)
                 if not self._room_after(ring, index):
                     return
 
     def write_with(self, data: bytes, span: tuple[int, bytes, int, int, int, int]) -> None:
-        """Store one ended span (as the arguments of `write`) and the bytes that belong to it."""
-        slots = len(data) + SLOT - 1 >> 6
+        """Store one ended span (what `write` takes) and the bytes that belong to it."""
+        head, trace, span_id, parent, start, end = span
+        size = len(data)
+        slots = size + SLOT - 1 >> 6
+        head |= slots << SLOTS_SHIFT
         while True:
             ring = self.ring
             self._mixed = True  # before it is, so that whoever counts the segment knows
@@ -129,11 +118,11 @@ class Spool:
             index = last - slots
             at = index * SLOT
             try:
-                ring[0][at + SLOT : at + SLOT + len(data)] = data
-                _pack(ring[0], at, span[0] | slots << SLOTS_SHIFT, *span[1:], index)
+                ring[0][at + SLOT : at + SLOT + size] = data
+                _pack(ring[0], at, head, trace, span_id, parent, start, end, index)
                 return
             except (IndexError, ValueError, struct.error):
-                self._fill(ring[0], index, last)
+                fill(ring[0], index, last)
                 if not self._room_after(ring, last):
                     return
 
@@ -143,11 +132,6 @@ class Spool:
             self._drop(0)
             return False
         return self.make_room(ring)
-
-    def _fill(self, buffer: Any, index: int, last: int) -> None:
-        # Slots that were taken and stay unused, if they exist: whoever reads has to step over them.
-        for one in range(index, min(last + 1, len(buffer) // SLOT)):
-            _pack(buffer, one * SLOT, TYPE_FILL, _NO_TRACE, 0, 0, 0, 0, one)
 
     def make_room(self, ring: Ring) -> bool:
         """Open the next segment unless another thread did. False: impossible now, and the span counted as
@@ -202,7 +186,7 @@ class Spool:
         if not len(buffer):
             return
         for _ in range(100):
-            spans, complete = _counted(buffer, self._mixed)
+            spans, complete = counted(buffer, self._mixed)
             if complete:
                 break
             time.sleep(0.0001)
@@ -215,18 +199,8 @@ class Spool:
         size = min(FIRST_SIZE << 2 * (number - 1), LARGEST_SIZE, max(self._limit // 4, FIRST_SIZE))
         before = self._before + (self._segments[-1][1] if self._segments else 0)
         path = os.path.join(self._folder, f"{self._identity}.{number:06d}.ring")
-        # Made ready under another name, so that a reader never sees half a header.
-        fresh = path + ".new"
-        fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
-            # A sparse file on a full disk would end us with SIGBUS at some later store: take the space now.
-            os.posix_fallocate(fd, 0, size)
-            buffer = mmap.mmap(fd, size)
-        except OSError:
-            os.unlink(fresh)
-            raise
-        finally:
-            os.close(fd)
+        fresh = path + ".new"  # so that a reader never sees half a header
+        buffer = make_segment(fresh, size)
         capacity = size // SLOT - FIRST_INDEX
         clocks = time.time_ns(), time.perf_counter_ns()
         HEADER.pack_into(buffer, 0, MAGIC, VERSION, PAGE, capacity, number, before, *clocks, *self._dropped)
@@ -234,7 +208,7 @@ class Spool:
         self._number, self._before, self._retry_at = number, before, 0
         self._segments.append((path, 0))
         self._mixed = False
-        self.ring = _ring(buffer)
+        self.ring = new_ring(buffer)
         self._hold_bound(size)
 
     def _hold_bound(self, newest: int) -> None:
@@ -267,18 +241,3 @@ class Spool:
             os.write(self._meta, data)
         except OSError as error:
             sys.stderr.write(f"devbox trace: cannot describe spans in {self._folder}: {error}\n")
-
-
-def _counted(buffer: Any, mixed: bool) -> tuple[int, bool]:
-    """The spans of a full segment, and whether all of its slots are finished."""
-    if not mixed:
-        types = bytes(buffer[PAGE::SLOT])
-        return types.count(TYPE_SPAN), types.count(0) == 0
-    spans, index, end = 0, FIRST_INDEX, len(buffer) // SLOT
-    while index < end:
-        head, _, _, _, _, _, written = SPAN.unpack_from(buffer, index * SLOT)
-        if written != index:
-            return spans, False
-        spans += head & 0xFF == TYPE_SPAN
-        index += 1 + (head >> SLOTS_SHIFT & 0xFFFF)
-    return spans, True

@@ -32,7 +32,7 @@ def configure(
     """
     env = os.environ
     folder = spool or env.get("DEVBOX_TRACE_SPOOL")
-    if not folder:
+    if not folder or not _has_lock():
         return False
     name = service or env.get("DEVBOX_TRACE_SERVICE") or env.get("OTEL_SERVICE_NAME") or _program()
     bound = limit or int(env.get("DEVBOX_TRACE_SPOOL_BYTES") or DEFAULT_LIMIT)
@@ -43,6 +43,14 @@ def configure(
 
         install()
     return True
+
+
+def _has_lock() -> bool:
+    """The spool's slots are handed out under the GIL; without one, spans would overwrite each other."""
+    found: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+    if not found:
+        sys.stderr.write("devbox trace: not switched on: this Python runs without its global lock\n")
+    return found
 
 
 def _program() -> str:

@@ -221,7 +221,7 @@ def test_a_wrapped_function_is_found_where_it_is_written() -> None:
     import functools
     import inspect
 
-    from devbox.tracer.functions import _Site
+    from devbox.tracer.places import Site
 
     def written() -> None:
         """Here."""
@@ -230,5 +230,5 @@ def test_a_wrapped_function_is_found_where_it_is_written() -> None:
     def around() -> None:
         written()
 
-    _, file, line = _Site(around, None, 0).place
+    _, file, line = Site(around, None, 0).place
     assert (file, line) == (__file__, inspect.getsourcelines(written)[1])
