@@ -8,7 +8,8 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Protocol, TextIO
 
 from devbox.errors import DevboxError
@@ -22,6 +23,10 @@ _MARKS = {
     Verdict.FAILED: ("FAIL", "red"),
     Verdict.SKIPPED: ("skip", "dim"),
 }
+
+
+_BACK = "\r\x1b[K"
+"""To the line's begin, and clear it."""
 
 
 class Progress(Protocol):
@@ -49,6 +54,8 @@ class Console:
     verbose: bool = False
     out: TextIO = sys.stdout
     err: TextIO = sys.stderr
+    _line: str = ""
+    _lock: Lock = field(default_factory=Lock)
 
     @property
     def interactive(self) -> bool:
@@ -62,14 +69,31 @@ class Console:
             return text
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
+    def status(self, text: str) -> None:
+        """One line that stays below all talk and is written over, on a terminal; "" ends it."""
+        if self.quiet or self.as_json or not self.err.isatty():
+            return
+        with self._lock:
+            self._line = text[: os.get_terminal_size(self.err.fileno()).columns - 1]
+            self.err.write(_BACK + self._line)
+            self.err.flush()
+
+    def _print(self, text: str, file: TextIO) -> None:
+        with self._lock:
+            if self._line:
+                print(_BACK, end="", file=self.err, flush=True)
+            print(text, file=file, flush=True)
+            if self._line:
+                print(self._line, end="", file=self.err, flush=True)
+
     def result(self, text: str, data: Any = None) -> None:
         """The answer of a command: `text` for people, `data` as a JSON document for programs."""
-        print(json.dumps(data, indent=2, default=str) if self.as_json else text, file=self.out, flush=True)
+        self._print(json.dumps(data, indent=2, default=str) if self.as_json else text, self.out)
 
     def say(self, text: str, colour: str = "") -> None:
         """Talk on the way: stderr, silent with --quiet or --json."""
         if not self.quiet and not self.as_json:
-            print(self.paint(text, colour, self.err) if colour else text, file=self.err, flush=True)
+            self._print(self.paint(text, colour, self.err) if colour else text, self.err)
 
     def detail(self, text: str) -> None:
         """Talk for those who asked with -v."""
@@ -78,12 +102,12 @@ class Console:
 
     def warn(self, text: str) -> None:
         """What the user should know even with --quiet."""
-        print(self.paint(f"warning: {text}", "yellow", self.err), file=self.err, flush=True)
+        self._print(self.paint(f"warning: {text}", "yellow", self.err), self.err)
 
     def event(self, event: Event) -> None:
         """One event of long work: a JSON line, or its text."""
         if self.as_json:
-            print(json.dumps(event.as_json(time.time()), default=str), file=self.out, flush=True)
+            self._print(json.dumps(event.as_json(time.time()), default=str), self.out)
         elif event.text:
             self.say(event.text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from devbox.cli import options
 from devbox.cli.asking import Terminal
 from devbox.cli.hooking import Hooking
 from devbox.cli.options import Options
-from devbox.cli.syncing import leave, show_status, speaker
+from devbox.cli.syncing import Standing, leave, planned, show_status, speaker
 from devbox.errors import DevboxError, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def sync(
     if status:
         show_status(run.console, config)
     elif watch:
-        watch_until(run, config, threading.Event())
+        watch_until(run, config, threading.Event(), alone=True)
     elif dry_run:
         _dry_run(run, config)
     elif verify:
@@ -87,19 +88,25 @@ def sync_once(
     return reports
 
 
-def watch_until(run: Options, config: Config, stop: threading.Event) -> None:
-    """Follow every save in every mapping until `stop` is set or ^C; a second devbox is refused with words."""
+def watch_until(run: Options, config: Config, stop: threading.Event, alone: bool = False) -> None:
+    """Follow every save in every mapping until `stop` is set or ^C; a second devbox is refused with words.
+
+    `alone`: nothing else talks in this window, so that its last line can say how things stand.
+    """
     from devbox import wiring
     from devbox.sync import control
 
     state, emit = wiring.sync_state(config), speaker(run.console, chatty=True)
     with Hooking(run, config) as hooking, _sessions(run, config, emit, hear=hooking.hear) as sessions:
         listening = control.Control(state, lambda question: _answer(sessions, question))
+        standing = Standing(sessions)
         threads = [_Follower(session, stop) for session in sessions]
         try:
             while not stop.wait(0.2) and all(thread.is_alive() for thread in threads):
-                continue
+                if alone:
+                    run.console.status(standing.line(time.monotonic()))
         finally:
+            run.console.status("")
             listening.close()
             stop.set()
             for thread in threads:
@@ -209,22 +216,14 @@ def _each(
 
 
 def _dry_run(run: Options, config: Config) -> None:
-    from devbox.sync.model import printable
-    from devbox.sync.outcomes import verb
-
-    lines, data = [], []
+    lines: list[str] = []
+    data: list[dict[str, str]] = []
     with _sessions(run, config, speaker(run.console, chatty=False)) as sessions:
         for session in sessions:
-            plan = session.dry_run()
-            for one in plan.operations:
-                shown, reason = printable(one.path), plan.reasons.get(one.path, "")
-                lines.append(f"{verb(one):<6} {shown}{f'   ({reason})' if reason else ''}")
-                data.append({"operation": verb(one), "path": shown, "reason": reason})
-            for conflict in plan.conflicts:
-                lines.append(f"clash  {printable(conflict.path)}   ({conflict.why})")
-                data.append(
-                    {"operation": "conflict", "path": printable(conflict.path), "reason": conflict.why}
-                )
+            for operation, path, reason in planned(session.dry_run()):
+                shown = f"{'clash' if operation == 'conflict' else operation:<6} {path}"
+                lines.append(f"{shown}   ({reason})" if reason else shown)
+                data.append({"operation": operation, "path": path, "reason": reason})
     run.console.finish("sync.planned", "\n".join(lines) or "nothing to do", {"operations": data})
 
 

@@ -13,6 +13,43 @@ from devbox.errors import EXIT_SYNC
 if TYPE_CHECKING:
     from devbox.config.model import Config
     from devbox.ports.events import Emit, Event
+    from devbox.sync.model import Plan
+    from devbox.sync.session import Session
+
+
+class Standing:
+    """How the sessions of a watch stand, in one line: state, queue, rate, last file, round trip."""
+
+    def __init__(self, sessions: Sequence[Session]) -> None:
+        self._sessions = sessions
+        self._sent, self._before, self._since, self._rate = 0, 0, 0.0, 0.0
+        for session in sessions:
+            session.rounds.sent = self._count
+
+    def _count(self, size: int) -> None:
+        self._sent += size
+
+    def line(self, now: float) -> str:
+        """`now` is in seconds of a monotonic clock."""
+        if now - self._since >= 1.0:
+            self._rate = (self._sent - self._before) / (now - self._since)
+            self._before, self._since = self._sent, now
+        return " | ".join(self._one(session.status()) for session in self._sessions)
+
+    def _one(self, status: dict[str, Any]) -> str:
+        words = [str(status["state"])]
+        if status["queued"]:
+            words.append(f"{status['queued']} queued")
+        if status["conflicts"]:
+            words.append(f"{len(status['conflicts'])} in conflict")
+        if status["parked"]:
+            words.append(f"{status['parked']} deletes wait (devbox sync --confirm-deletes)")
+        if self._rate:
+            words.append(f"{human_size(self._rate)}/s")
+        words.append(f"{status['saves']} sent" + (f", last {status['last']}" if status["last"] else ""))
+        if status["rtt"]:
+            words.append(f"RTT {human_time(status['rtt'])}")
+        return "; ".join(words)
 
 
 _QUIET = ("sync.applied", "sync.planned")
@@ -49,6 +86,15 @@ def _left_lines(one: dict[str, Any]) -> list[str]:
     if parked:
         lines.append(f"  {parked} deletes wait for a yes; next: devbox sync --confirm-deletes")
     return lines
+
+
+def planned(plan: Plan) -> list[tuple[str, str, str]]:
+    """What a dry run shows: operation, path, reason; conflicts at the end."""
+    from devbox.sync.model import printable
+    from devbox.sync.outcomes import verb
+
+    found = [(verb(one), printable(one.path), plan.reasons.get(one.path, "")) for one in plan.operations]
+    return found + [("conflict", printable(one.path), one.why) for one in plan.conflicts]
 
 
 def leave(console: Console, reports: Sequence[dict[str, Any]], word: str) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
+import pty
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tarfile
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -290,6 +294,29 @@ def test_hooks_follow_a_save_once_it_is_there(user: User) -> None:
     assert "it ended with 2" in watching.until("sync.hook", seen)["text"]
     watching.process.send_signal(signal.SIGINT)
     watching.process.communicate(timeout=30)
+
+
+def test_one_line_on_a_terminal_says_how_it_stands(user: User) -> None:
+    fill(user.project)
+    here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
+    command = [sys.executable, "-m", "devbox", "-C", str(user.project), "sync", "--watch"]
+    process = subprocess.Popen(command, env=user.environment, stderr=there, stdin=subprocess.DEVNULL)
+    os.close(there)
+    shown, end = "", time.monotonic() + 60
+    saved = False
+    while "last app.py" not in shown or "RTT" not in shown:
+        assert time.monotonic() < end, shown
+        shown += os.read(here, 65536).decode()
+        if "in step" in shown and not saved:
+            (user.project / "app.py").write_text("saved")
+            saved = True
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    os.close(here)
+    lines = shown.split("\x1b[K")
+    assert any(line.startswith("in step; ") and "sent, last app.py; RTT" in line for line in lines), lines
+    assert any("put app.py" in line for line in lines), "what is said stands above it"
 
 
 _CHROOT = """
