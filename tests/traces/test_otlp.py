@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import http.client
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -241,3 +243,28 @@ def test_huge_and_odd_attributes_are_cut_not_believed(store: Store, url: str) ->
     (kept,) = store.spans()
     assert len(kept.operation.name) == 4097
     assert all(len(str(value)) < 5000 for value in kept.attributes.values())
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(("file", "kind"), [("node.json", JSON), ("node.pb", PROTOBUF)])
+def test_what_the_node_sdk_exports_arrives(
+    store: Store, url: str, file: str, kind: str, compressed: bool
+) -> None:
+    body = (Path(__file__).parent / "captured" / file).read_bytes()
+    sent = gzip.compress(body) if compressed else body
+    parts = urlsplit(url)
+    link = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    headers = {"Content-Type": kind, **({"Content-Encoding": "gzip"} if compressed else {})}
+    pieces = iter([sent[:100], sent[100:]])
+    link.request("POST", parts.path, pieces, headers, encode_chunked=True)
+    answer = link.getresponse()
+    assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
+    answer.read()
+    link.close()
+    spans = {span.operation.name: span for span in store.spans()}
+    root, bad = spans["GET /"], spans["bad"]
+    assert (root.operation.service, root.operation.kind) == ("node-app", "server")
+    assert dict(root.attributes) == {"ratio": -1.5, "minus": -3, "flags": [True, False]}
+    assert [event.name for event in root.events] == ["cache"]
+    assert (bad.status, bad.message, bad.parent_id) == ("error", "no é", root.span_id)
+    assert list(bad.links) == [(root.trace_id, root.span_id)]
