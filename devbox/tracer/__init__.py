@@ -12,8 +12,7 @@ Switch on, from inside or from outside:
 
 `configure()` reads the variables when it is called; until then, and without a folder, everything here may be
 used and costs next to nothing. Call it once per process, before the application's modules are imported;
-forked
-children (prefork servers, multiprocessing) get a spool of their own by themselves.
+forked children (prefork servers, multiprocessing) get a spool of their own by themselves.
 
 Spans:
 
@@ -21,23 +20,24 @@ Spans:
     @tracer.traced                    functions, coroutines, generators, asynchronous generators
     tracer.instrument("shop")         every function of shop and shop.*, as they are imported
     tracer.current()                  the active span, never None
-    tracer.record("GET /", start, end, own=context)   what somebody else saw run, such as a line of nginx's
-    log
+    tracer.record("GET /", start, end)    what somebody else saw run, such as a line of nginx's log
 
 Roads. Every road carries the three W3C fields `traceparent`, `tracestate`, `baggage` as texts:
 
     tracer.inject(carrier)            before sending: writes them into any mapping (HTTP or message headers)
     with tracer.span("POST /orders", kind=tracer.SERVER, parent=tracer.extract(headers)): ...
                                       when receiving; CONSUMER for a message taken from a queue
-    tracer.child_environment()        an environment for subprocess.run(env=...)
+    tracer.child_environment()        an environment for a process that is not started by `subprocess`
     tracer.carried(function)          for other threads (Thread and executors carry by themselves)
-    tracer.wsgi(app), tracer.asgi(app)    whole applications; http.client/urllib and sqlite3 are recorded and
-                                      inject by themselves after configure()
+    tracer.wsgi(app), tracer.asgi(app)    whole applications
 
-From outside, in a program that knows nothing of this: see `outside` and `inject/sitecustomize.py`.
+After configure(), these are recorded and carry the trace by themselves, whenever they are imported:
+http.client (and with it urllib, urllib3, requests), httpx, grpc, pika, kafka-python, sqlite3, SQLAlchemy,
+redis, subprocess; and an application's OpenTelemetry spans and ours are one trace (see `hooks`). From
+outside, in a program that knows nothing of this, servers and frameworks are too: see `outside` and
+`inject/sitecustomize.py`.
 
-With requests of others: `span(..., parent=...)` is the only place where a trace is entered;
-`attached(context)`
+`span(..., parent=...)` is the only place where the trace of somebody else is entered; `attached(context)`
 enters one without a span of its own.
 """
 

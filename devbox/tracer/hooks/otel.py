@@ -45,6 +45,9 @@ class _Context:
         return token, CURRENT.set([found.trace_id.to_bytes(16, "big"), found.span_id, None, state])
 
     def detach(self, token: Any) -> None:
+        if not isinstance(token, tuple):  # attached before we came
+            self._inner.detach(token)
+            return
         self._inner.detach(token[0])
         if token[1] is not None:
             CURRENT.reset(token[1])
