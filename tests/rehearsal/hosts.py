@@ -17,7 +17,7 @@ from tests.rehearsal.places import LABEL, NETWORK, SUBNET, BenchError, as_root, 
 PORTS = (22, 80, 2375, 2376, 8000)
 _FIRST, _LAST = 11, 250
 # What lets systemd, dockerd and containers in it work without --privileged, which some machines refuse.
-_MACHINE = """
+MACHINE = """
 --cap-add ALL --cap-drop SYS_RESOURCE --cap-drop SYS_TIME
 --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined
 --cgroupns host -v /sys/fs/cgroup:/sys/fs/cgroup:rw --stop-signal SIGRTMIN+3
@@ -132,7 +132,7 @@ def _create(wish: Wish, image: str) -> RehearsalHost:
         docker("network", "create", "--subnet", f"{SUBNET}.0/24", NETWORK)
     number = _free_number()
     host = RehearsalHost(wish.name, f"127.0.10.{number}", f"{SUBNET}.{number}", wish.release)
-    words = ["create", "--name", container, "--hostname", wish.name, *_MACHINE.split()]
+    words = ["create", "--name", container, "--hostname", wish.name, *MACHINE.split()]
     words += ["--device-cgroup-rule", "a *:* rwm", "--network", NETWORK, "--ip", host.inner]
     for key, value in (
         ("", wish.name),
