@@ -11,7 +11,7 @@ from pathlib import Path
 
 from devbox.workload import local
 from tests.workload import kills
-from tests.workload.brokers import killable
+from tests.workload.brokers import killable, urls
 from tests.workload.shops import Running
 
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 def _one(folder: Path, seed: int, number: int) -> kills.Count:
     with killable(folder) as brokers:
-        os.environ["SHOP_BROKERS"] = f"{brokers['redis'].url} {brokers['rabbitmq'].url}"
+        os.environ["SHOP_BROKERS"] = urls(brokers)
         # Every other time the data lies in PostgreSQL, else in SQLite.
         os.environ["SHOP_DATABASE"] = brokers["postgres"].url if seed % 2 else ""
         try:

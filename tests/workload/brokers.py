@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,8 @@ class Broker(ABC):
     before that."""
 
     ready = b""
+    survives = True
+    """Whether what it accepted is still there after it was killed."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -148,6 +150,8 @@ class RabbitMQ(Broker):
 class Kafka(Broker):
     """librdkafka's own broker, which speaks the protocol and keeps everything in memory."""
 
+    survives = False
+
     @property
     def url(self) -> str:
         # A broker answers a fetch as soon as there is something; this one when the wait is over.
@@ -210,11 +214,12 @@ class Postgres(Broker):
 
 @contextmanager
 def killable(folder: Path) -> Iterator[dict[str, Broker]]:
-    """Brokers and a database that survive being killed, started and in the end stopped."""
+    """Brokers and a database, started and in the end stopped."""
     with tempfile.TemporaryDirectory(prefix="shop-postgres-") as reachable:
         made: dict[str, Broker] = {
             "redis": Redis(folder / "redis"),
             "rabbitmq": RabbitMQ(folder / "rabbitmq"),
+            "kafka": Kafka(folder / "kafka"),
             "postgres": Postgres(Path(reachable)),
         }
         try:
@@ -224,6 +229,11 @@ def killable(folder: Path) -> Iterator[dict[str, Broker]]:
         finally:
             for broker in made.values():
                 broker.stop()
+
+
+def urls(brokers: Mapping[str, Broker]) -> str:
+    """What SHOP_BROKERS says of them."""
+    return " ".join(brokers[name].url for name in ("redis", "rabbitmq", "kafka"))
 
 
 def need(program: str, *folders: str) -> str:

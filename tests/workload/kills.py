@@ -85,7 +85,7 @@ def _another_road(edge: str, road: str) -> Callable[[Switches], Switches]:
 
 def _kill_one(shop: Running, chance: random.Random, brokers: Mapping[str, Broker], count: Count) -> None:
     if brokers and chance.random() < _BROKER_SHARE:
-        victim = chance.choice(sorted(brokers))
+        victim = chance.choice(sorted(name for name, one in brokers.items() if one.survives))
         brokers[victim].kill()
         brokers[victim].start()
     else:

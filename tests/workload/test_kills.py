@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.workload import kills
-from tests.workload.brokers import killable
+from tests.workload.brokers import killable, urls
 from tests.workload.conftest import running
 from tests.workload.shops import Running, eventually
 
@@ -36,7 +36,7 @@ def test_killing_at_random_loses_nothing_and_pays_nothing_twice(shop: Running) -
 
 def test_killing_brokers_and_the_database_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with killable(tmp_path) as brokers:
-        monkeypatch.setenv("SHOP_BROKERS", f"{brokers['redis'].url} {brokers['rabbitmq'].url}")
+        monkeypatch.setenv("SHOP_BROKERS", urls(brokers))
         monkeypatch.setenv("SHOP_DATABASE", brokers["postgres"].url)
         for shop in running(tmp_path / "shop"):
             count = kills.run(shop, seed=3, kills=20, brokers=brokers)
