@@ -52,7 +52,8 @@ class Checkout:
         try:
             with urlopen(request, timeout=10) as answer:
                 return dict(json.load(answer))
-        except OSError:
+        except OSError as error:
+            print(f"no order: {error}")  # shown when the test fails
             return None
 
     def names(self, trace: str) -> set[str]:
@@ -89,7 +90,7 @@ def test_an_edit_shows_in_the_next_trace(checkout: Checkout) -> None:
     (checkout.folder / "devbox.yaml").write_text(text.replace("context: .}", f"context: .{args}"))
     run = checkout.terminal.devbox
     run("workload", "up")
-    first = eventually(checkout.order)
+    first = eventually(checkout.order, seconds=60)
     assert first["state"] == "paid"
     assert {"Payments.charge", "rpc payments.charge"} <= checkout.names(first["trace"])
 
@@ -133,5 +134,5 @@ def test_the_compose_file(checkout: Checkout) -> None:
     text = file.read_text().replace("${SHOP_ADDRESS:-127.0.0.1:8080}", str(checkout.port))
     file.write_text(text.replace("args: {", f'args: {{PYTHON_IMAGE: "{checkout.terminal.python_image}", '))
     checkout.terminal.devbox("up")
-    assert eventually(checkout.order)["state"] == "paid"
+    assert eventually(checkout.order, seconds=60)["state"] == "paid"
     assert Switches(checkout.url).state()["ways"] == ["rest", "rpc", "queue"]
