@@ -122,9 +122,10 @@ def diff(
     local: bool = _LOCAL,
     limit: int = typer.Option(20, "--limit", "-n", min=1, help="At most so many differences."),
 ) -> None:
-    """Compare two sets of traces, place by place in the call tree: what came, what went, what became slower.
+    """Compare two sets of traces: what came, what went, what became slower.
 
-    A search is what `devbox trace ls` takes; up to 200 traces of each are compared.
+    Place by place in the call tree. A search is what `devbox trace ls` takes;
+    up to 200 traces of each are compared.
     """
     from devbox.traces.compare.analyse import compare
 

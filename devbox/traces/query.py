@@ -119,7 +119,9 @@ def parse(text: str) -> Query:
         else:
             groups[-1].append(term)
     if any(not group for group in groups) and len(groups) > 1:
-        raise UsageError("`>>` stands between two spans", next_steps=["service:order >> service:user"])
+        raise UsageError(
+            "`>>` stands between two spans", next_steps=["devbox trace ls 'service:order >> service:user'"]
+        )
     return Query(tuple(_group(group) for group in groups if group), *whole.values())
 
 
@@ -150,5 +152,5 @@ def _group(terms: Sequence[str]) -> Group:
 def _ns(text: str) -> int:
     found = re.fullmatch(r"=?(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)?", text)
     if not found:
-        raise UsageError(f"{text!r} is not a duration", next_steps=["took>10ms", "trace>1.5s"])
+        raise UsageError(f"{text!r} is not a duration", next_steps=["devbox trace ls 'took>10ms'"])
     return int(float(found[1]) * UNITS[found[2] or "ms"])

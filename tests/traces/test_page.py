@@ -279,7 +279,7 @@ def test_hostile_spans_are_shown_and_do_nothing(page: Page, tmp_path: Path) -> N
         at("a loop", 0, 10, "3", id="2"),
         at("a pool", 0, 10, "2", id="3"),
         at("big one", 0, 10, "1", id="4", attributes={"x": "y" * 1_000_000}),
-        *(at(f"service-{n} call", n / 100, 0.01, "1", id=f"f{n}", kind="server") for n in range(1000)),
+        *(at(f"service-{n} call", n / 100, 0.01, "1", id=f"f{n}", kind="server") for n in range(10_000)),
     ]  # fmt: skip
     with served(tmp_path, spans) as running:
         for path in ("", "traces", "map", f"trace/{TRACE}", f"trace/{TRACE}?look=f", f"trace/{TRACE}?look=c"):

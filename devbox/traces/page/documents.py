@@ -19,6 +19,9 @@ from devbox.traces.share import Row
 FAILED, MISSING = 1, 4
 """Flags of a span (2 is the page's own: on the critical path)."""
 
+MOST_NAMED = 20
+"""Services that a row of the list names."""
+
 Locate = Callable[[str], str]
 """A file as a span names it -> the same file on this machine, or ""."""
 
@@ -29,7 +32,7 @@ def summary(one: TraceSummary) -> dict[str, Any]:
         "id": one.trace_id,
         "name": one.name,
         "service": one.service,
-        "services": list(one.services),
+        "services": list(one.services[:MOST_NAMED]),
         "start": one.start,
         "took": one.duration,
         "spans": one.spans,

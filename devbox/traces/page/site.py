@@ -100,7 +100,8 @@ class TracePage:
             raise Refused(400, "`limit` is a number") from None
 
     def _map(self, request: Request) -> Response:
-        return as_json([documents.edge(one) for one in self._read(lambda store: store.edges())])
+        found = self._read(lambda store: store.edges())[:MOST_LISTED]
+        return as_json([documents.edge(one) for one in found])
 
     def _compare(self, request: Request) -> Response:
         before, after = (self._sample(_query(request, name)) for name in ("a", "b"))

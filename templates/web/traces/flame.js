@@ -77,7 +77,7 @@ function gathered(tree) {
     node.failed ||= tree.has(at, FAILED);
   }
   const order = [root];
-  for (let at = 0; at < order.length; at++) order.push(...order[at].below);
+  for (let at = 0; at < order.length; at++) for (const below of order[at].below) order.push(below);
   for (const node of order.reverse()) {
     node.time += node.own;
     node.below.sort((one, two) => two.time - one.time);

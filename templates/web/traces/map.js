@@ -6,6 +6,7 @@ import { count, duration, percent, rate } from "traces/format.js";
 import { colour, meet } from "traces/palette.js";
 import { empty } from "traces/pieces.js";
 
+const MOST = 120;  // edges that a drawing can hold and an eye can follow
 const WIDE = 176, HIGH = 62, GAP_X = 150, GAP_Y = 34, EDGE = 24;
 
 export async function mapView(page) {
@@ -20,7 +21,7 @@ export async function mapView(page) {
     edges = await get("/api/map");
     meet(edges.flatMap((one) => [one.caller, one.callee]));
     if (!edges.length) return void show(stage, empty("No calls between services yet", "An edge appears with the first call that one service makes to another."));
-    show(stage, drawing(edges, page));
+    show(stage, drawing(edges.slice(0, MOST), page), edges.length > MOST && h("p", { class: "hint" }, `drawn are the ${MOST} busiest of ${edges.length} edges`));
     show(body, edges.map((one) => h("tr", {}, h("td", {}, one.caller), h("td", {}, one.callee), h("td", {}, one.road), [count(one.count), rate(one.rate), one.errors ? percent(one.errors / one.count) : "·", duration(one.p50), duration(one.p95)].map((text, at) => h("td", { class: "number" + (at === 2 && one.errors ? " failed" : "") }, text)))));
   }
 
