@@ -189,13 +189,13 @@ def watch(place: Place, covers: Callable[[bytes, bool], bool]) -> Watcher:
     """What notices changes of a local tree on this system."""
     import sys
 
-    from devbox.errors import DevboxError
+    if sys.platform == "linux":
+        from devbox.adapters.inotify import Inotify
 
-    if sys.platform != "linux":
-        raise DevboxError("watching works on Linux only so far", next_steps=["devbox sync   (once)"])
-    from devbox.adapters.inotify import Inotify
+        return Inotify(place.root, covers)
+    from devbox.adapters.anywhere import Anywhere
 
-    return Inotify(place.root, covers)
+    return Anywhere(place.root, covers)
 
 
 def sync_place(config: Config, mapping: Mapped) -> Place:
