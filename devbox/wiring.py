@@ -187,9 +187,9 @@ def sync_sessions(
 
 def watch(place: Place, covers: Callable[[bytes, bool], bool]) -> Watcher:
     """What notices changes of a local tree on this system."""
-    import sys
+    import platform
 
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         from devbox.adapters.inotify import Inotify
 
         return Inotify(place.root, covers)
