@@ -11,9 +11,10 @@ from devbox.errors import ConnectionLost
 from devbox.ports.events import Emit, Event
 from devbox.ports.tree import Put
 from devbox.ports.watcher import Watcher
+from devbox.sync.analyse import hints, twins
 from devbox.sync.index import Index
 from devbox.sync.link import Connect, Link
-from devbox.sync.model import Plan, Report, printable
+from devbox.sync.model import Plan, Report, View, printable
 from devbox.sync.place import Place
 from devbox.sync.pull import Pull
 from devbox.sync.rounds import Rounds
@@ -56,6 +57,7 @@ class Session:
         total = sum(one.size for one in plan.operations if isinstance(one, Put))
         data = {"operations": plan.size, "bytes": total, "files": len(view.local)}
         self._emit(Event("sync.planned", "", data))
+        self._advise(view, plan)
         doubtful = self.rounds.apply(tree, view, plan, report)
         for _ in range(PATIENCE):
             if not doubtful:
@@ -67,6 +69,15 @@ class Session:
         self._index.forget_intents(doubtful | self.rounds.brake.parked)
         self.rounds.end(tree)
         return self._finish(report, start)
+
+    def _advise(self, view: View, plan: Plan) -> None:
+        """Words before the first bytes: huge generated folders, names that are one elsewhere."""
+        for hint in hints(plan):
+            self._emit(Event("sync.hint", f"hint: {hint}"))
+        if "new" in plan.reasons.values():
+            for one, other in twins(view.local):
+                text = f"hint: {one} and {other} are one name on macOS and Windows"
+                self._emit(Event("sync.hint", text, {"path": one, "other": other}))
 
     def dry_run(self) -> Plan:
         """What `run_once` would do. Changes nothing on the host."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from devbox.ports.tree import Entry, Kind, MakeDirectory, Move, Operation, Put
 from devbox.sync import plan as planning
+from devbox.sync.analyse import hints, twins
 from devbox.sync.brake import Brake
 from devbox.sync.model import Local, Plan, Record, View
 from devbox.sync.plan import make
@@ -99,3 +100,25 @@ class TestBrake:
         brake.hold(*_deleting(2), 0.0)
         brake.hold(View({b"0": _file(0)}, {}, None), Plan(), 1.0)
         assert brake.parked == {b"1"}
+
+
+def _putting(sizes: Mapping[bytes, int]) -> Plan:
+    local = {path: Local(Kind.FILE, size, 1, 1, 7) for path, size in sizes.items()}
+    return make(View(local, {}, None), lambda path, one: LocalFile(path, one))
+
+
+class TestAdvice:
+    def test_huge_folders_that_look_generated_are_named(self) -> None:
+        many = {b"web/node_modules/a/node_modules/%d" % number: 10 for number in range(2_500)}
+        large = {b".venv/lib/big.so": 200_000_000, b"dist/small": 5, b"data/film": 900_000_000}
+        venv, node = hints(_putting({**many, **large}))
+        assert venv.startswith(".venv looks generated and holds 1 files, 200 MB")
+        assert node.startswith("web/node_modules looks generated and holds 2500 files, 0 MB")
+        assert node.endswith("add a line web/node_modules/ to .devboxignore")
+
+    def test_names_that_are_one_elsewhere(self) -> None:
+        composed, apart = "é".encode(), "e\u0301".encode()
+        assert list(twins([b"Readme", b"README", b"other", composed, apart])) == [
+            ("README", "Readme"),
+            (apart.decode(), composed.decode()),
+        ]
