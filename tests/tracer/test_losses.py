@@ -1,0 +1,16 @@
+"""Nothing that has ended is lost by a kill; what does not fit is counted. `scripts/prove recorder` at full size."""
+
+from __future__ import annotations
+
+from tests.tracer.losses import Outcome, killed
+
+
+def test_within_the_bound_nothing_is_lost() -> None:
+    assert killed(20_000, threads=4, bound=16 << 20) == Outcome(20_000, 20_000, 20_000, 0)
+
+
+def test_beyond_the_bound_every_loss_is_counted() -> None:
+    found = killed(40_000, threads=4, bound=1 << 20)
+    assert found.dropped > 20_000
+    assert found.unaccounted == 0
+    assert found.stored == found.different
