@@ -24,8 +24,7 @@ _GENERATOR, _COROUTINE, _ITERABLE_COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x10
 """Code flags as in CPython's Include/cpython/code.h (the `inspect` module costs 7 ms to import)."""
 MARK = "__devbox_traced__"
 KEPT_DUNDERS = frozenset(("__init__", "__call__", "__enter__", "__exit__", "__aenter__", "__aexit__"))
-"""Special methods that are recorded with a whole module; the others are called too often and do too
-little."""
+"""Special methods that are recorded with a module; the others are called too often and do too little."""
 
 _now = time.perf_counter_ns
 _get = CURRENT.get

@@ -1,4 +1,4 @@
-"""scripts/prove recorder: end a million spans with nobody collecting, kill the program, count what is there."""
+"""scripts/prove recorder: a million spans, nobody collects, kill the program, count what is left."""
 
 from __future__ import annotations
 

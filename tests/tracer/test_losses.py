@@ -1,4 +1,4 @@
-"""Nothing that has ended is lost by a kill; what does not fit is counted. `scripts/prove recorder` at full size."""
+"""No ended span is lost by a kill; what does not fit is counted. At full size: `scripts/prove recorder`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The decoder for what the recorder adds to spans: against the interpreter's own writer, and against
-liars."""
+"""The decoder for what the recorder adds to spans: against the interpreter's own writer, and liars."""
 
 from __future__ import annotations
 
