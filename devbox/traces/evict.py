@@ -4,6 +4,8 @@ and within it traces with errors and the slowest outlive the ordinary ones.
 
 from __future__ import annotations
 
+import json
+
 from devbox.traces.database import Database
 from devbox.traces.sums import take_back
 
@@ -40,7 +42,20 @@ def forget(database: Database, before: int) -> int:
             _remove(database, found)
         removed += len(found)
         if len(found) < 1000:
-            return removed
+            break
+    if removed:
+        with database.writing():
+            _forget_processes(database)
+    return removed
+
+
+def _forget_processes(database: Database) -> None:
+    """Those that ended, whose spools are read and gone, and of which no span is left."""
+    rows = database.db.execute(
+        "SELECT number, progress FROM process WHERE number NOT IN (SELECT DISTINCT process FROM span)"
+    )
+    over = [(number,) for number, text in rows if all(at < 0 for at in json.loads(text)["offsets"].values())]
+    database.db.executemany("DELETE FROM process WHERE number = ?", over)
 
 
 def _victims(database: Database) -> list[tuple[int, str | None]]:

@@ -135,4 +135,6 @@ class _Reader:
 
     def progress(self) -> Progress:
         """Where this process's reading stands now."""
-        return Progress(self.process.identity, self._offsets, self._text, self._seen, self._account)
+        # What a process said of its sites is needed as long as it may go on to write.
+        text = "" if all(offset < 0 for offset in self._offsets.values()) else self._text
+        return Progress(self.process.identity, self._offsets, text, self._seen, self._account)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +17,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devbox.adapters.spools import LocalSpools
 from devbox.errors import UsageError
 from devbox.traces.buckets import bucket, middle, percentile_of, rank_of
+from devbox.traces.ingest import collect
 from devbox.traces.model import Span
 from devbox.traces.query import parse
-from devbox.traces.store import Store
+from devbox.traces.store import Progress, Store
 from tests.traces.made import START, process, spans
-from tests.traces.reading import ROOT
+from tests.traces.reading import ROOT, run
 from tests.traces.reference import service_map, slowest
 
 
@@ -140,6 +143,16 @@ def test_retention_by_age(store: Store) -> None:
     assert len(store.traces(1000)) == 50
 
 
+def test_processes_that_ended_are_forgotten_with_their_last_span(store: Store, tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    run("with tracer.span('over'): pass", spool)
+    collect(LocalSpools(spool), store)
+    store.add(process(), list(spans(7, 1)), Progress(process().identity, {"x.meta": 12}))
+    assert set(store.accounts()) == {"app", "shop"}
+    assert store.forget(time.time_ns() + 10**9) == 2
+    assert set(store.accounts()) == {"shop"}  # its spool may go on
+
+
 QUERIES = [
     "service:order",
     "name:order.a",
@@ -200,7 +213,7 @@ def test_a_killed_collector_loses_and_repeats_nothing(tmp_path: Path) -> None:
     """It adds and settles in a loop; it is killed; the next one goes over everything again."""
     code = f"""
         from pathlib import Path
-        from devbox.traces.store import Store
+        from devbox.traces.store import Progress, Store
         from tests.traces.made import process, spans
         store = Store(Path({str(tmp_path / "traces.db")!r}))
         everything = list(spans(6, 2000))
