@@ -12,6 +12,7 @@ import pytest
 from devbox.adapters.helper.best import BestTree
 from devbox.adapters.helper.program import COMMAND
 from devbox.adapters.helper.remote import lock as remote
+from devbox.adapters.helper.tree import HelperTree
 from devbox.adapters.sftp import lock
 from devbox.adapters.sftp.client import Client
 from devbox.adapters.sftp.lock import OLD
@@ -43,6 +44,41 @@ class TestSftpTree(TreeContract):
         tree = SftpTree(sftp_server(), str(root), "host")
         tree.prepare(b"token")
         yield tree
+        tree.close()
+
+
+class FarAway(Pipes):
+    """A link whose answers take a while, so that what is sent is compressed."""
+
+    def __init__(self) -> None:
+        super().__init__("sh", "-c", COMMAND)
+        self.travelled = 0
+
+    def recv(self, size: int) -> bytes:
+        data = super().recv(size)
+        time.sleep(0.01)
+        return data
+
+    def send(self, data: bytes) -> None:
+        self.travelled += len(data)
+        super().send(data)
+
+
+class TestHelperFarAway(TreeContract):
+    @pytest.fixture
+    def tree(self, root: Path) -> Iterator[BestTree]:
+        tree = BestTree(FarAway, sftp_server, str(root), "host")
+        tree.prepare(b"token")
+        yield tree
+        tree.close()
+
+    def test_what_shrinks_travels_small(self, root: Path) -> None:
+        channel = FarAway()
+        tree = HelperTree(channel, str(root))
+        tree.prepare(b"token")
+        channel.travelled = 0
+        assert one(tree, put(b"f", b"print('hello')\n" * 100_000)).result is Result.DONE
+        assert channel.travelled < 100_000
         tree.close()
 
 
