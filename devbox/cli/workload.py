@@ -130,12 +130,13 @@ def _is_local() -> bool:
 def _gateway(url: str) -> str:
     """The gateway that is meant: the named one, the shop on this machine, or the forwarded usual port."""
     from devbox.workload import local as shops
+    from devbox.workload.places import LOOPBACK
     from devbox.workload.settings import GATEWAY_PORT
 
     if url:
         return url if "://" in url else f"http://{url}"
     found = shops.find(_state())
-    return found.gateway if found else f"http://{shops.LOOPBACK}:{GATEWAY_PORT}"
+    return found.gateway if found else f"http://{LOOPBACK}:{GATEWAY_PORT}"
 
 
 @faults_app.callback()

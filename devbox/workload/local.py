@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,19 +17,10 @@ from urllib.parse import urlsplit
 
 from devbox.errors import DevboxError
 from devbox.workload import supervisor
-from devbox.workload.contract import SERVICES
-from devbox.workload.settings import (
-    DUBBO_PORT,
-    GATEWAY_PORT,
-    GRPC_PORT,
-    HTTP_PORT,
-    RPC_PORT,
-    Place,
-    Settings,
-)
+from devbox.workload.places import LOOPBACK, settle
+from devbox.workload.settings import GATEWAY_PORT, Place, Settings
 from devbox.workload.state import prepare
 
-LOOPBACK = "127.0.0.1"
 _READY_SECONDS = 20.0
 _DOWN_SECONDS = 10.0
 
@@ -83,7 +73,7 @@ def up(
     if aside is not None:
         note(f"data of another version of the shop was put into {aside}")
     (state / "switches.json").unlink(missing_ok=True)  # yesterday's faults would be today's riddle
-    settings, moved = _settle(state, port, traces)
+    settings, moved = settle(state, port, traces)
     note("starting user, order, payment, notify and the gateway")
     _spawn(settings)
     _save(settings)
@@ -123,44 +113,6 @@ def _shop(settings: Settings, seconds: float, moved: tuple[str, ...], fresh: boo
     url = f"http://{LOOPBACK}:{settings.gateway}"
     shop = Shop(settings.state, url, settings.places, seconds, bool(settings.nginx), moved, fresh)
     return replace(shop, traces=settings.traces)
-
-
-def _settle(state: Path, port: int, traces: int) -> tuple[Settings, tuple[str, ...]]:
-    """Choose ports: the wanted ones, and free ones where those are taken."""
-    taken: set[int] = set()
-
-    def choose(wanted: int) -> int:
-        chosen = wanted if wanted not in taken and _is_free(wanted) else _free(taken)
-        taken.add(chosen)
-        return chosen
-
-    gateway = choose(port)
-    first = (HTTP_PORT, RPC_PORT, GRPC_PORT, DUBBO_PORT)
-    places = {
-        name: Place(LOOPBACK, *(choose(one + 1 + number) for one in first))
-        for number, name in enumerate(SERVICES)
-    }
-    told = Settings.read({**os.environ, "SHOP_STATE": str(state), "SHOP_PLACES": ""})
-    page = f"http://{LOOPBACK}:{choose(traces)}" if traces else ""
-    settings = replace(told, places=places, listen=LOOPBACK, gateway=gateway, traces=page)
-    moved = f"port {port} is taken, {gateway} is used"  # nobody types the other ones
-    return settings, () if gateway == port else (moved,)
-
-
-def _is_free(port: int) -> bool:
-    try:
-        with socket.create_server((LOOPBACK, port)):
-            return True
-    except OSError:
-        return False
-
-
-def _free(taken: set[int]) -> int:
-    while True:
-        with socket.create_server((LOOPBACK, 0)) as probe:
-            port = int(probe.getsockname()[1])
-        if port not in taken:
-            return port
 
 
 def _spawn(settings: Settings) -> None:

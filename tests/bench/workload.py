@@ -126,9 +126,29 @@ def death(road: Road, callee: Callee) -> Row:
     how long nothing gets through."""
     told: Counter[str] = Counter()
     good: list[float] = []
+    with calling(road, told, good):
+        time.sleep(0.5)
+        callee.kill()
+        killed = time.monotonic()
+        time.sleep(0.5)
+        callee.start()
+        end = time.monotonic() + 30
+        while not any(at > killed + 0.5 for at in list(good)) and time.monotonic() < end:
+            time.sleep(0.02)
+        time.sleep(0.5)
+    first = min(at for at in good if at > killed + 0.5)
+    return {
+        "told": {kind: count for kind, count in told.items() if kind != "ok"},
+        "away_seconds": first - killed,
+    }
+
+
+@contextmanager
+def calling(road: Road, told: Counter[str], good: list[float]) -> Iterator[None]:
+    """Four callers, all the time; `good` is when calls succeeded."""
     stop = Event()
 
-    def calling() -> None:
+    def work() -> None:
         while not stop.is_set():
             outcome = call(road)
             told[outcome] += 1
@@ -136,26 +156,15 @@ def death(road: Road, callee: Callee) -> Row:
                 good.append(time.monotonic())
             time.sleep(0.02)
 
-    callers = [Thread(target=calling) for _ in range(4)]
+    callers = [Thread(target=work) for _ in range(4)]
     for caller in callers:
         caller.start()
-    time.sleep(0.5)
-    callee.kill()
-    killed = time.monotonic()
-    time.sleep(0.5)
-    callee.start()
-    end = time.monotonic() + 30
-    while not any(at > killed + 0.5 for at in list(good)) and time.monotonic() < end:
-        time.sleep(0.02)
-    time.sleep(0.5)
-    stop.set()
-    for caller in callers:
-        caller.join()
-    first = min(at for at in good if at > killed + 0.5)
-    return {
-        "told": {kind: count for kind, count in told.items() if kind != "ok"},
-        "away_seconds": first - killed,
-    }
+    try:
+        yield
+    finally:
+        stop.set()
+        for caller in callers:
+            caller.join()
 
 
 def shop(folder: Path, rate: float, seconds: float) -> Row:

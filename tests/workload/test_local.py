@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from devbox.workload import local
+from devbox.workload.places import LOOPBACK
 from tests.workload.conftest import running
 from tests.workload.shops import Running, eventually
 
@@ -94,7 +95,7 @@ def _answers(shop: Running) -> bool:
 
 
 def test_a_taken_port_is_replaced_and_said(tmp_path: Path) -> None:
-    with socket.create_server((local.LOOPBACK, 0)) as other:
+    with socket.create_server((LOOPBACK, 0)) as other:
         taken = other.getsockname()[1]
         try:
             shop = local.up(tmp_path, taken)

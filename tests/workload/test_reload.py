@@ -14,6 +14,7 @@ import pytest
 import devbox
 from devbox.workload import local
 from devbox.workload.local import Shop
+from devbox.workload.places import LOOPBACK
 from devbox.workload.settings import Settings
 from tests.workload.shops import Running, eventually
 
@@ -37,7 +38,7 @@ def shop(tree: Path, tmp_path: Path) -> Iterator[Running]:
         # -S: no site-packages, as in a container that has Python and nothing else.
         subprocess.run([sys.executable, "-S", "-c", UP, str(state)], cwd=tree, check=True)
         settings = Settings.read(json.loads((state / "shop.json").read_text()))
-        yield Running(Shop(state, f"http://{local.LOOPBACK}:{settings.gateway}", settings.places))
+        yield Running(Shop(state, f"http://{LOOPBACK}:{settings.gateway}", settings.places))
     finally:
         local.down(state)
 
