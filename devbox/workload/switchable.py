@@ -31,7 +31,7 @@ KINDS = (
          "Store.borrow", "waiting for a connection, before short statements"),
     Kind("n+1", "SQL SELECT orders", 0.001, "s", "a query per row, each a round trip of this length",
          "SQL SELECT orders", "dozens of equal short statements below one function"),
-    Kind("slow-query", "SQL SELECT payments", 1e6, "rows", "the statement reads much more than it needs",
+    Kind("slow-query", "SQL SELECT payments", 3e5, "rows", "the statement reads much more than it needs",
          "SQL SELECT payments", "one long statement"),
     Kind("leak", "Catalogue.price", 16, "MB", "the function keeps memory at each call",
          "Catalogue.price", "its own time grows with what it allocates, the process grows with each call"),
