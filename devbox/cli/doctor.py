@@ -30,11 +30,12 @@ def doctor(
     from devbox import wiring
     from devbox.cli.asking import Terminal
     from devbox.cli.doctoring import sections
+    from devbox.cli.hosting import config_of
     from devbox.doctor import chain
 
     run = options.of(ctx)
     console = run.console
-    config = _config(run)
+    config = config_of(run)
 
     def tell(link: chain.Link) -> None:
         if link.finding is None:
@@ -52,13 +53,6 @@ def doctor(
         _write_bundle(run, bundle, data, config)
     if broken:
         raise typer.Exit(EXIT_FAILURE)
-
-
-def _config(run: Options) -> Config:
-    """devbox.yaml; with --host alone, a host can be looked at from anywhere."""
-    if run.config_file() is None and run.host:
-        return Config(name=run.directory.resolve().name or "devbox", host=run.host)
-    return run.load()
 
 
 def _verdict(links: list[Any], broken: Any) -> str:

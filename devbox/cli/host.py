@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from devbox.cli import options
-from devbox.cli.hosting import Session, docker_url, open_session
+from devbox.cli.hosting import Session, config_of, docker_url, open_session
 from devbox.cli.options import Options
 from devbox.config.model import Config, Endpoint
 from devbox.errors import HostError
@@ -28,7 +28,7 @@ def status(ctx: typer.Context) -> None:
     from devbox.host.prove import ours
 
     run = options.of(ctx)
-    config = run.load()
+    config = config_of(run)
     store, record = _prepared(config)
     data: dict[str, Any] = {
         "host": config.host,
@@ -75,7 +75,7 @@ def _prepared(config: Config) -> Any:
 def env(ctx: typer.Context) -> None:
     """Print shell lines that point the Docker CLI and SDKs at the host: eval "$(devbox host env)"."""
     run = options.of(ctx)
-    config = run.load()
+    config = config_of(run)
     store, record = _prepared(config)
     values = {"DOCKER_HOST": docker_url(config, record.hostname)}
     if record.endpoint != Endpoint.SSH.value:
@@ -105,7 +105,7 @@ def _out_of_the_way(hostname: str) -> list[str]:
 def reset(ctx: typer.Context, yes: bool = _YES) -> None:
     """Put the host back as it was before devbox; what was changed since is not touched."""
     run = options.of(ctx)
-    config = run.load()
+    config = config_of(run)
     with open_session(run, config) as session, session.store.lock():
         done = _reset(run, session, yes)
     said = "is as it was before devbox" if done else "nothing of devbox is on it"
@@ -153,7 +153,7 @@ def agree(run: Options, session: Session, proposal: Any, yes: bool, otherwise: s
 def renew(ctx: typer.Context, yes: bool = _YES) -> None:
     """Make new certificates for the daemon and for us; certificates given to others stay good."""
     run = options.of(ctx)
-    config = run.load()
+    config = config_of(run)
     with open_session(run, config) as session, session.store.lock():
         from devbox.host.material import Renew
         from devbox.host.prepare import propose
@@ -175,7 +175,7 @@ def grant(
     from devbox.host.grants import bundle
 
     run = options.of(ctx)
-    config = run.load()
+    config = config_of(run)
     store, record = _prepared(config)
     path = out or Path(f"{name}.tar")
     bundle(store, name, docker_url(config, record.hostname), path, time.time())
@@ -197,7 +197,7 @@ def revoke(
     from devbox.host.prepare import propose
 
     run = options.of(ctx)
-    config = run.load()
+    config = config_of(run)
     with open_session(run, config) as session, session.store.lock():
         others = grants.without(session.store, name)
         proposal = propose(session.room, session.wish(), Renew.ALL)

@@ -106,6 +106,18 @@ def _is_name(text: str) -> bool:
     return bool(text) and text.isascii() and not any(character in text for character in " /%_@")
 
 
+def config_of(run: Options) -> Config:
+    """devbox.yaml; with --host alone, what is kept here about that host: it needs no project."""
+    from devbox.config.model import Docker
+    from devbox.host.store import Store
+
+    if run.config_file() is not None or not run.host:
+        return run.load()
+    record = Store(run.host).record()
+    docker = Docker(Endpoint(record.endpoint), record.port) if record else Docker()
+    return Config(name=run.directory.resolve().name or "devbox", host=run.host, docker=docker)
+
+
 @contextlib.contextmanager
 def open_session(run: Options, config: Config, accept: str = "") -> Iterator[Session]:
     """Connect to the config's host; `localhost` is this machine, without SSH."""

@@ -48,9 +48,13 @@ def init(
     if local and host not in ("", LOCAL):
         raise UsageError("--local prepares this machine and takes no host", where=host)
     config = _config(run, LOCAL if local else host)
+    wanted = {
+        "deadline": deadline,
+        "open_firewall": open_firewall or bool(sources),
+        "sources": _networks(sources),
+    }
     with open_session(run, config, accept) as opened:
-        wanted = {"deadline": deadline, "open_firewall": open_firewall or bool(sources)}
-        session = replace(opened, wanted={**wanted, "sources": _networks(sources)})
+        session = replace(opened, wanted=wanted)
         if only_plan:
             _show(run, session)
             return

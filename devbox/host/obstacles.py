@@ -47,6 +47,12 @@ def find(facts: Facts, wish: Wish) -> Iterator[Refusal]:
     yield from _settings(facts)
     yield from _somebody_elses(facts, wish)
     yield from _port(facts, wish)
+    if wish.open_firewall and facts.firewalls and not (wish.sources or facts.client):
+        yield Refusal(
+            "whom to let through the host's firewall is not known",
+            "the host is not reached through SSH: it cannot say who asks",
+            (f"devbox init {wish.host} --from ADDRESS",),
+        )
 
 
 def _busy(facts: Facts, wish: Wish) -> Iterator[Refusal]:

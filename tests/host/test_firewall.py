@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from devbox.host import firewall
+from devbox.host import firewall, plan
 from devbox.host.model import Wish
 from tests.host.captured import bookworm
 from tests.host.desk import Desk
@@ -107,6 +107,13 @@ def test_chains_of_iptables_are_left_to_iptables() -> None:
     found = text("nft_chain=ip filter INPUT", "nft_chain=ip6 filter INPUT", "firewall=iptables")
     assert "nft " not in found
     assert "iptables" in found
+
+
+def test_nobody_is_let_in_by_guess() -> None:
+    found = plan.make(bookworm("firewall=ufw"), Wish(open_firewall=True, host="localhost"), None)
+    assert found.refusals[0].next == ("devbox init localhost --from ADDRESS",)
+    named = Wish(open_firewall=True, host="localhost", sources=("192.0.2.7",))
+    assert not plan.make(bookworm("firewall=ufw"), named, None).refusals
 
 
 def test_without_a_firewall_there_is_nothing_to_open() -> None:

@@ -119,6 +119,8 @@ def test_status_env_renew_grant_revoke(desk: Desk) -> None:
     status = json.loads(desk.devbox("host", "status", "--json"))
     assert status["answers"] is True
     assert status["server days left"] > 700
+    elsewhere = ("-C", str(desk.folder), "host", "status", "--host", desk.host.name, "--json")
+    assert json.loads(desk.devbox(*elsewhere)) == status
     lines = desk.devbox("host", "env")
     shell = f"{lines}\ndocker version --format '{{{{.Server.Version}}}}'"
     done = subprocess.run(["sh", "-c", shell], env=desk.environment, capture_output=True, text=True)
