@@ -117,7 +117,9 @@ class Span:
         """End a span that was begun."""
         if self.recording:
             self.recording = False
-            store(self._cell, self._head, self._parent, self._start, _now())
+            end = _now()
+            # One that was never begun takes no time; an application's slip must not end the application.
+            store(self._cell, self._head, self._parent, getattr(self, "_start", end), end)
 
     def __enter__(self) -> Span:
         self._token = _set(self._cell)

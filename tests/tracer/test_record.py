@@ -63,3 +63,10 @@ def test_a_context_that_cannot_be_stored_is_counted(reader: Reader) -> None:
     assert [span.operation.name for span in reader.spans()] == ["good", "good"]
     account = reader.account()
     assert (account.stored, account.unwritable, account.created) == (2, 2, 4)
+
+
+def test_a_span_that_ends_without_having_begun(reader: Reader) -> None:
+    with recording(reader):
+        tracer.span("slip").end()
+    slip = reader.named("slip")
+    assert slip.start == slip.end
