@@ -130,7 +130,10 @@ def _spawn(settings: Settings) -> None:
 
 
 def _save(settings: Settings) -> None:
-    (settings.state / "shop.json").write_text(json.dumps(settings.environment(), indent=2))
+    noted = settings.state / "shop.json"
+    noted.touch(mode=0o600)  # URLs of brokers and databases may hold passwords
+    noted.chmod(0o600)
+    noted.write_text(json.dumps(settings.environment(), indent=2))
 
 
 def _until_ready(settings: Settings) -> None:

@@ -126,3 +126,7 @@ def test_without_nginx_the_small_gateway_does_the_same(
         assert {span.operation.service for span in spans} == {"gateway", "order", "user", "payment", "notify"}
         assert "Place the order" in shop.ask("GET", "/").body
         assert shop.ask("GET", "/nothing").status == 404
+
+
+def test_what_may_hold_passwords_is_ours_alone(shop: Running) -> None:
+    assert (shop.shop.state / "shop.json").stat().st_mode & 0o077 == 0

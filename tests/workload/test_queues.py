@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from devbox.errors import UsageError
 from devbox.workload.contract import operation
 from devbox.workload.failures import DeadlineExceeded, Defect, NotFound, Refused
 from devbox.workload.roads.desk import Desk
@@ -220,3 +221,9 @@ def test_a_call_that_nobody_answers_ends_at_its_deadline(queue: Queue, topic: st
     with pytest.raises(DeadlineExceeded):
         road.call(wanted, {"user": "u1"}, {}, 0.2)
     road.close()
+
+
+def test_what_is_no_queue_is_said_without_its_password(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="amqp://") as caught:
+        open_queue("amqps://shop:secret@somewhere", tmp_path)
+    assert "secret" not in str(caught.value)

@@ -62,4 +62,5 @@ def _broker(url: str) -> tuple[str, Callable[[str], Queue]]:
         if url.startswith(beginning):
             return broker
     known = ", ".join(f"{beginning}…" for beginning in _BROKERS)
-    raise UsageError(f"a queue's URL is file: (SHOP_QUEUE only) or {known}; found {url!r}")
+    # Not the URL itself: there may be a password in it.
+    raise UsageError(f"a queue's URL is file: (SHOP_QUEUE only) or {known}; found {url.partition(':')[0]}:…")
