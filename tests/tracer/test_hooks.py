@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.traces.reading import run
+from tests.traces.reading import run, start
 
 ADAPTED = {
     "concurrent.futures.thread": "ThreadPoolExecutor.submit",
@@ -46,3 +46,17 @@ def test_each_library_when_it_is_imported(spool: Path) -> None:
         assert sqlalchemy.event.contains(sqlalchemy.engine.Engine, "before_cursor_execute", _before)
     """
     run(code, spool)
+
+
+def test_a_library_that_looks_different_is_left_as_it_is(spool: Path) -> None:
+    (spool.parent / "httpx.py").write_text("HTTPTransport = None\nword = 'usable'\n")
+    code = f"""
+        import sys; sys.path.insert(0, {str(spool.parent)!r})
+        import httpx
+        print(httpx.word)
+    """
+    process = start(code, spool)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "usable\n")
+    assert err.startswith("devbox trace: httpx is not recorded: AttributeError")
+    assert err.count("\n") == 1

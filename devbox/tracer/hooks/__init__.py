@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 from ..imports import when_imported
@@ -44,8 +45,11 @@ def _adapter(library: str, home: str) -> Callable[[ModuleType], None]:
     def adapt(module: ModuleType) -> None:
         if not getattr(module, MARK, False):
             setattr(module, MARK, True)
-            here = import_module("." + home, __name__)
-            getattr(here, "adapt_" + library.replace(".", "_"))(module)
+            try:
+                here = import_module("." + home, __name__)
+                getattr(here, "adapt_" + library.replace(".", "_"))(module)
+            except Exception as error:  # noqa: BLE001 - a version of it that we do not know must still be usable
+                sys.stderr.write(f"devbox trace: {library} is not recorded: {error!r}\n")
 
     return adapt
 
