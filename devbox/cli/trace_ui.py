@@ -70,9 +70,8 @@ def _served(origin: Origin, wish: Wish) -> Iterator[str]:
         taken = opened()
         stack.callback(taken.close)
         onward = _forwarding(wish.forward, channel, stack)
-        intake = Intake(taken, onward)
         page = TracePage(reader, Sources(origin.mappings, origin.own), About(origin.title, origin.project))
-        site = page.site(Guard.of(wish.bind, frozenset((PATH,))), channel, [intake.route()])
+        site = page.site(Guard.of(wish.bind, frozenset((PATH,))), channel, [Intake(taken, onward).route()])
         url = stack.enter_context(serving(site, wish.port))
         port = urlsplit(url).port or 0
         rhythm = Rhythm(origin.pause, wish.days * DAY)

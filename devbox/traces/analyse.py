@@ -140,12 +140,7 @@ def critical_steps(roots: Sequence[Node]) -> list[Step]:
     """
     if not roots:
         return []
-    reach: dict[str, int] = {}
-    for node in reversed(list(walk(roots))):
-        end = node.span.end
-        for child in node.children:
-            end = max(end, reach[child.span.span_id])
-        reach[node.span.span_id] = end
+    reach = _reach(roots)
     root = max(roots, key=lambda one: reach[one.span.span_id])
     steps: list[Step] = []
     stack = [(root, root.span.start, reach[root.span.span_id])]
@@ -166,3 +161,14 @@ def critical_steps(roots: Sequence[Node]) -> list[Step]:
             until = max(since, min(child.span.start, node.span.end))
         steps.append(Step(node, since, max(since, until)))
     return sorted(steps, key=lambda step: (step.start, step.end, step.node.depth))
+
+
+def _reach(roots: Sequence[Node]) -> dict[str, int]:
+    """Until when each span or something below it ran."""
+    reach: dict[str, int] = {}
+    for node in reversed(list(walk(roots))):
+        end = node.span.end
+        for child in node.children:
+            end = max(end, reach[child.span.span_id])
+        reach[node.span.span_id] = end
+    return reach

@@ -84,36 +84,37 @@ def _terms(group: Group) -> int:
 
 def _conditions(query: Query) -> tuple[list[str], list[Any]]:
     """What has to hold for a trace's row; necessary always, sufficient unless `_must_be_read`."""
-    conditions: list[str] = []
-    values: list[Any] = []
+    parts = [*_of_trace(query), *(part for group in query.groups for part in _of_group(group))]
+    return [text for text, *_ in parts], [value for _, *given in parts for value in given]
 
-    def also(text: str, *given: Any) -> None:
-        conditions.append(text)
-        values.extend(given)
 
+def _of_trace(query: Query) -> Iterator[tuple[Any, ...]]:
+    """Conditions, each with its values, on when a trace was and how long."""
+    now = time.time_ns()
     least = max([query.least, *(group.least for group in query.groups)])
     if least:
-        also("t.finish - t.start >= ?", least)
-    now = time.time_ns()
-    if query.oldest < FOREVER:
-        also("t.start >= ?", now - query.oldest)
-    if query.youngest:
-        also("t.start <= ?", now - query.youngest)
+        yield "t.finish - t.start >= ?", least
     if query.most < FOREVER:
-        also("t.finish - t.start <= ?", query.most)
-    for group in query.groups:
-        if group.service or group.name or group.kind:
-            also(*_by_operation(group))
-        for key, value in group.tags:
-            also("t.number IN (SELECT trace FROM posting WHERE token = ?)", token(key, value[:LONGEST_VALUE]))
-        for word in group.words:
-            also(*_by_word(word))
-        if group.error:
-            also("t.errors > 0")
-        if group.least or group.most < FOREVER:
-            text = "EXISTS (SELECT 1 FROM span s WHERE s.trace = t.number AND s.took BETWEEN ? AND ?)"
-            also(text, group.least, group.most)
-    return conditions, values
+        yield "t.finish - t.start <= ?", query.most
+    if query.oldest < FOREVER:
+        yield "t.start >= ?", now - query.oldest
+    if query.youngest:
+        yield "t.start <= ?", now - query.youngest
+
+
+def _of_group(group: Group) -> Iterator[tuple[Any, ...]]:
+    """Conditions, each with its values, that a trace with such a span fulfils."""
+    if group.service or group.name or group.kind:
+        yield _by_operation(group)
+    for key, value in group.tags:
+        yield "t.number IN (SELECT trace FROM posting WHERE token = ?)", token(key, value[:LONGEST_VALUE])
+    for word in group.words:
+        yield _by_word(word)
+    if group.error:
+        yield ("t.errors > 0",)
+    if group.least or group.most < FOREVER:
+        text = "EXISTS (SELECT 1 FROM span s WHERE s.trace = t.number AND s.took BETWEEN ? AND ?)"
+        yield text, group.least, group.most
 
 
 def _by_operation(group: Group) -> tuple[str, ...]:

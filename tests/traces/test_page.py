@@ -237,7 +237,7 @@ def test_two_sets_of_traces_side_by_side(page: Page, tmp_path: Path) -> None:
 def test_a_span_that_ends_now_appears_by_each_way(page: Page, tmp_path: Path, way: str, said: str) -> None:
     with served(tmp_path) as running:
         page.open(f"{running.url}?live={way}")
-        page.until("document.querySelector('#live.live')")
+        page.until("document.querySelector('#live.on')")
         page.until("document.querySelector('.empty')?.innerText.includes('No spans yet')")
         run("with tracer.span('just now'): pass", running.spool)
         page.until("document.querySelector('.stream .name')?.innerText == 'just now'")
@@ -251,7 +251,7 @@ def test_where_websocket_is_blocked_polling_takes_over(page: Page, tmp_path: Pat
     ))  # fmt: skip
     with served(tmp_path) as running:
         page.open(running.url)
-        page.until("document.querySelector('#live.live')?.title == 'long polling'")
+        page.until("document.querySelector('#live.on')?.title == 'long polling'")
 
 
 def test_light_and_dark(page: Page, shop: Served) -> None:

@@ -104,7 +104,7 @@ if (isSaved) {
       else view?.live?.(message);
     }
   }, (state, how) => {
-    place("live").className = `live ${state}`;
+    place("live").className = `live ${state === "live" ? "on" : "lost"}`;
     place("live").textContent = state === "live" ? "live" : how;
     place("live").title = how;
   });
