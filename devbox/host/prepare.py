@@ -51,14 +51,16 @@ def propose(room: Room, wish: Wish, renew: Renew = Renew.NEEDED) -> Proposal:
     made = material.make(room, found, wish, renew)
     wish = replace(wish, authority=made.fingerprint, former=made.former)
     proposal = Proposal(found, wish, plan.make(found, wish, made.server), made)
-    if made.saved and not (found.as_root or wish.by_hand) and _let_in(room, proposal):
-        # Prepared by hand: what is left is what we may do ourselves.
-        return replace(proposal, plan=Plan(folders=plan.missing_roots(found)))
+    if made.saved and proposal.plan.refusals and _prepared_by_hand(room, proposal):
+        return replace(proposal, plan=Plan(folders=plan.missing_roots(found)))  # what we may do ourselves
     return proposal
 
 
-def _let_in(room: Room, proposal: Proposal) -> bool:
-    """Whether the door is as it should be already; for those who may not look at the host's files."""
+def _prepared_by_hand(room: Room, proposal: Proposal) -> bool:
+    """Whether all that is missing is our being root, and the door is as it should be already."""
+    found, wish = proposal.facts, replace(proposal.wish, by_hand=True)
+    if found.as_root or plan.make(found, wish, None).refusals:
+        return False
     return all(one.verdict is not Verdict.FAILED for _, one in proof.run(room, proposal))
 
 
