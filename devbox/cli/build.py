@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from devbox.config.model import Config
     from devbox.image.build import Plan, Result
     from devbox.ports.daemon import Daemon
+    from devbox.ports.host import Host
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -45,7 +47,6 @@ def build(
 ) -> None:
     """Build the app image on the host from the local Dockerfile."""
     from devbox import wiring
-    from devbox.config.paths import project_state_dir
     from devbox.image.build import How, plan, with_overrides
 
     run = options.of(ctx)
@@ -58,14 +59,34 @@ def build(
     if show_context:
         _show(run.console, wanted)
         return
-    with wiring.open_daemon(config) as daemon:
-        result = build_image(run.console, daemon, wanted, project_state_dir(config.root, config.host))
+    result = _on_host(run, config, wanted)
     data = {"image": result.image, "tag": result.tag, "sent": result.sent, "cached": result.cached}
     run.console.finish("build.built", f"{result.tag} {result.image}", data)
 
 
-def build_image(console: Console, daemon: Daemon, wanted: Plan, state: Path) -> Result:
-    """Build and say how it went; also the first part of `devbox up`. Nothing is sent when nothing changed."""
+def _on_host(run: options.Options, config: Config, wanted: Plan) -> Result:
+    from devbox import wiring
+    from devbox.cli.asking import Terminal
+    from devbox.config.model import Endpoint
+    from devbox.config.paths import project_state_dir
+
+    with ExitStack() as stack:
+        host = None
+        if config.docker.endpoint is not Endpoint.TLS:  # it goes through SSH anyway
+            host = stack.enter_context(wiring.open_host(config, Terminal(run.console)))
+        daemon = stack.enter_context(wiring.open_daemon(config, host))
+        state = project_state_dir(config.root, config.host)
+        return build_image(run.console, daemon, wanted, state, host)
+
+
+def build_image(
+    console: Console, daemon: Daemon, wanted: Plan, state: Path, host: Host | None = None
+) -> Result:
+    """Build and say how it went; also the first part of `devbox up`. Nothing is sent when nothing changed.
+
+    With a connection to the host at hand its disk is looked at first.
+    """
+    from devbox.image.disk import check
     from devbox.image.unchanged import Memory, fingerprint, known
 
     memory, tag = Memory(state / "build.json"), wanted.request.tag
@@ -73,6 +94,8 @@ def build_image(console: Console, daemon: Daemon, wanted: Plan, state: Path) -> 
     if same := known(daemon, memory, tag, mark):
         console.say(f"{tag} is up to date, nothing sent   (devbox build --no-cache makes it anew)", "green")
         return same
+    if host is not None and (warning := check(host, daemon)):
+        console.warn(warning)
     result = _really(console, daemon, wanted)
     if mark:
         memory.keep(tag, mark, result.image)

@@ -15,7 +15,6 @@ from devbox.cli.project import Project
 from devbox.cli.tracing import trace_extra
 from devbox.config.paths import project_state_dir
 from devbox.image.build import plan
-from devbox.image.disk import check
 from devbox.services import model
 from devbox.services.model import Extra
 from devbox.services.running import account
@@ -68,9 +67,7 @@ def bring_up(run: Options, live: Project, wish: Wish) -> dict[str, Any]:
     """Build, sync, run, forward; what was done, and where the services answer here."""
     if wish.build and any(not one.image for one in live.config.services):
         state = project_state_dir(live.config.root, live.config.host)
-        if warning := check(live.host, live.daemon):
-            run.console.warn(warning)
-        build_image(run.console, live.daemon, plan(live.config, live.services.user), state)
+        build_image(run.console, live.daemon, plan(live.config, live.services.user), state, live.host)
     if wish.sync:
         from devbox.cli.sync import sync_once
 

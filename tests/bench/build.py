@@ -1,7 +1,8 @@
 """`devbox build` beside the Docker CLI: first, unchanged, one file changed; time and bytes, per round trip.
 
-Both talk to the same daemon through the same forwarded port. The CLI's builder is the classic one, unless
-buildx is installed. `scripts/bench build [--files 10000] [--rtt 0 50]`
+Both talk to the same daemon through the same forwarded port. The CLI builds with its
+classic builder and with buildx (Debian's where there is none).
+`scripts/bench build [--files 10000] [--rtt 0 50]`
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from devbox.image.build import build, plan
 from devbox.image.unchanged import Memory, fingerprint, known
 from devbox.ports.events import ignore
 from devbox.ports.host import Socket
-from tests.rehearsal import hosts
+from tests.rehearsal import hosts, images
+from tests.rehearsal.daemon import docker
 from tests.rehearsal.proxy import Proxy
 
 IMAGE = "devbox-rehearsal/python:3.12-slim"
@@ -65,6 +67,18 @@ def theirs(root: Path, port: int, buildkit: bool) -> Builder:
         subprocess.run(words, check=True, capture_output=True, env=environment)
 
     return run
+
+
+def buildx(folder: Path) -> None:
+    """Where the CLI has no buildx: Debian's, out of a package's image, for this process and its children."""
+    if subprocess.run(["docker", "buildx", "version"], capture_output=True).returncode == 0:
+        return
+    plugins = folder / "docker" / "cli-plugins"
+    plugins.mkdir(parents=True)
+    made = docker("create", images.ensure(images.tools_recipe()), "true").stdout.strip()
+    docker("cp", f"{made}:/usr/libexec/docker/cli-plugins/docker-buildx", str(plugins))
+    docker("rm", made)
+    os.environ["DOCKER_CONFIG"] = str(folder / "docker")
 
 
 def measure(builder: Builder, proxy: Proxy) -> tuple[float, int]:
@@ -106,6 +120,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="devbox-bench-")))
         (folder / "ssh_config").write_text(hosts.ssh_config())
         os.environ["DEVBOX_SSH_CONFIG"] = str(folder / "ssh_config")
+        buildx(folder)
         link = stack.enter_context(wiring.open_host(host.name))
         forward = stack.enter_context(link.forward(Socket(path="/var/run/docker.sock")))
         print(f"{asked.files} files, {asked.files * 5500 / 1e6:.0f} MB\n")

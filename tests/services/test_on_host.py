@@ -106,6 +106,16 @@ def test_expose_opens_the_port_for_everyone_and_up_closes_it(
     assert not outside()
     assert shop.page() == "one"
 
+    # On the host nobody can choose another number for whoever was told this one: it is said who may.
+    words = ("docker", "run", "-d", "--rm", "--name", "taker", "-p", f"{shop.port}:1")
+    rehearsal_host.shell(*words, shop.terminal.python_image, "sleep", "600")
+    try:
+        refused = shop.terminal.devbox("up", "--expose", "--no-build", "--no-sync", "web", code=1).stderr
+    finally:
+        rehearsal_host.shell("docker", "rm", "-f", "taker")
+    assert f"port {shop.port} of the host is taken" in refused
+    assert "next: devbox up   (without --expose)" in refused
+
 
 def test_a_service_that_ends_at_once_says_its_last_words(shop: Shop) -> None:
     services = "  broken: {command: [python, -c, \"raise SystemExit('no database')\"]}\n"

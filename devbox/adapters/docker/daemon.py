@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, BinaryIO, cast
 
-from devbox.adapters.docker import attached, building, classic, shapes
+from devbox.adapters.docker import attached, building, classic, refusals, shapes
 from devbox.adapters.docker.credentials import header_for
 from devbox.adapters.docker.http import Dial, Http
 from devbox.errors import DaemonError, DaemonRefused
@@ -102,11 +101,14 @@ class DockerDaemon:
                 body = {"Container": made, "EndpointConfig": {"Aliases": list(spec.aliases)}}
                 self._http.call("POST", f"/networks/{network}/connect", None, body)
         except DaemonRefused as refused:
-            raise _creation(spec, refused) from refused
+            raise refusals.creation(spec, refused) from refused
         return made
 
     def start(self, container: str) -> None:
-        self._http.call("POST", f"/containers/{container}/start")
+        try:
+            self._http.call("POST", f"/containers/{container}/start")
+        except DaemonRefused as refused:
+            raise refusals.starting(refused) from refused
 
     def stop(self, container: str, grace: int = 10) -> None:
         self._http.unless_missing("POST", f"/containers/{container}/stop", {"t": grace})
@@ -237,18 +239,3 @@ def _filters(labels: Mapping[str, str]) -> dict[str, list[str]]:
 def _happening(entry: Mapping[str, Any]) -> Happening:
     attributes = entry["Actor"]["Attributes"]
     return Happening(entry["Action"], entry["Actor"]["ID"], attributes.get("name", ""), attributes)
-
-
-def _creation(spec: ContainerSpec, refused: DaemonRefused) -> DaemonError:
-    """A refused container in the user's words."""
-    missing = re.search(r"bind source path does not exist: (\S+)", refused.why)
-    if missing:
-        return DaemonError(
-            f"{spec.name} wants {missing[1]} mounted, and the host has no such path",
-            where=refused.where,
-            next_steps=["devbox sync   (brings the code to the host)"],
-        )
-    if refused.status == 404 and "No such image" in refused.why:
-        steps = ["devbox build"]
-        return DaemonError(f"there is no image {spec.image}", where=refused.where, next_steps=steps)
-    return DaemonError(f"{spec.name or spec.image} cannot be created", where=refused.where, why=refused.why)
