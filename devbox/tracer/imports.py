@@ -84,9 +84,12 @@ class _TracingLoader(SourceFileLoader):
 
         from .rewrite import recorded
 
-        tree = ast.parse(data, path)
-        recorded(tree)
-        code: CodeType = compile(tree, path, "exec", dont_inherit=True, optimize=_optimize)
+        try:
+            tree = ast.parse(data, path)
+            recorded(tree)
+            code: CodeType = compile(tree, path, "exec", dont_inherit=True, optimize=_optimize)
+        except RecursionError:  # Python's compiler goes deeper than its trees do: such a module stays dark
+            code = super().source_to_code(data, path, _optimize=_optimize)
         return code
 
 

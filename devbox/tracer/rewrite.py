@@ -29,7 +29,7 @@ def recorded(tree: ast.Module) -> None:
     """Change `tree` in place; line numbers stay."""
     setattr(builtins, DECORATOR, traced)
     setattr(builtins, BLOCK, span)
-    for node, path in list(_functions(tree, "")):
+    for node, path in list(_functions(tree)):
         if not _wanted(node):
             continue
         if isinstance(node, ast.AsyncFunctionDef) and not _yields(node):
@@ -39,15 +39,18 @@ def recorded(tree: ast.Module) -> None:
             node.decorator_list.append(ast.copy_location(name, node))
 
 
-def _functions(inside: ast.AST, path: str) -> Iterator[tuple[Function, str]]:
-    """Every function below, with its name as in `__qualname__`."""
-    for node in ast.iter_child_nodes(inside):
-        below = path
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            below = f"{path}.{node.name}"
-            if not isinstance(node, ast.ClassDef):
-                yield node, below
-        yield from _functions(node, below)
+def _functions(tree: ast.AST) -> Iterator[tuple[Function, str]]:
+    """Every function, with its name as in `__qualname__`. Without recursion: expressions may be very deep."""
+    waiting = [(tree, "")]
+    while waiting:
+        inside, path = waiting.pop()
+        for node in ast.iter_child_nodes(inside):
+            below = path
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                below = f"{path}.{node.name}"
+                if not isinstance(node, ast.ClassDef):
+                    yield node, below
+            waiting.append((node, below))
 
 
 def _wanted(node: Function) -> bool:
@@ -61,14 +64,15 @@ def _wanted(node: Function) -> bool:
     return True
 
 
-def _yields(inside: ast.AST) -> bool:
+def _yields(function: ast.AST) -> bool:
     """Whether a function is a generator: a yield of its own, not one of a function inside of it."""
-    for node in ast.iter_child_nodes(inside):
-        if isinstance(node, (ast.Yield, ast.YieldFrom)):
-            return True
-        inner = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda))
-        if not inner and _yields(node):
-            return True
+    waiting = [function]
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(node, (ast.Yield, ast.YieldFrom)):
+                return True
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+                waiting.append(node)
     return False
 
 
@@ -76,8 +80,7 @@ def _into_block(node: ast.AsyncFunctionDef, path: str) -> None:
     kept = 1 if ast.get_docstring(node, clean=False) is not None else 0
     name = ast.BinOp(ast.Name("__name__", ast.Load()), ast.Add(), ast.Constant(path))
     item = ast.withitem(ast.Call(ast.Name(BLOCK, ast.Load()), [name], []))
-    block = ast.With([item], node.body[kept:] or [ast.Pass()])
+    block = ast.With([item], node.body[kept:] or [ast.copy_location(ast.Pass(), node)])
     node.body[kept:] = [ast.copy_location(block, node)]
     for one in ast.walk(item):
         ast.copy_location(one, node)
-    ast.fix_missing_locations(block)

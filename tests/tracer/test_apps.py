@@ -334,3 +334,21 @@ def test_coroutine_functions_stay_what_they_are(tmp_path: Path, spool: Path, rea
     assert inner.parent_id == reader.named("shop.Shop.app").span_id
     assert (failed.status, failed.message) == ("error", "ValueError: wrong")
     assert (inner.operation.file, inner.operation.line) == (str(tmp_path / "shop.py"), 6)
+
+
+@pytest.mark.parametrize("terms", [800, 2000])
+def test_expressions_as_deep_as_programs_write_them(
+    tmp_path: Path, spool: Path, reader: Reader, terms: int
+) -> None:
+    """Some trees are refused where their source is compiled: such a module runs, unrecorded."""
+    deep = " + ".join(["1"] * terms)
+    (tmp_path / "deep.py").write_text(f"async def total():\n    return {deep}\n")
+    code = f"""
+        import asyncio, sys; sys.path.insert(0, {str(tmp_path)!r})
+        tracer.instrument("deep")
+        import deep
+        print(asyncio.run(deep.total()))
+    """
+    assert run(code, spool) == f"{terms}\n"
+    names = {span.operation.name for span in reader.spans()}
+    assert names == ({"deep.total"} if terms < 1000 else set())
