@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from devbox.ports.host import HostAddress
     from devbox.ports.probe import Probe
     from devbox.ports.traces import SpoolSource
-    from devbox.ports.tree import Owner, Tree
+    from devbox.ports.tree import Owner
     from devbox.ports.watcher import Watcher
     from devbox.sync.place import Place
     from devbox.sync.session import Session
@@ -173,14 +173,17 @@ def sync_sessions(
     config: Config, emit: Callable[[Mapped], Emit], ask: Ask | None = None, host: Connection | None = None
 ) -> Iterator[list[Session]]:
     """A sync session per mapping; they share one connection, opened when first needed."""
+    from functools import partial
+
+    from devbox.adapters.trees import Trees
     from devbox.sync.session import Session
 
     with ExitStack() as stack:
-        trees = stack.enter_context(_Trees(config, ask, host))
+        trees = stack.enter_context(Trees(config.host, lambda: open_host(config, ask), host))
         sessions = []
         for mapping in config.sync:
             place = sync_place(config, mapping)
-            sessions.append(Session(place, trees.opener(mapping), emit(mapping)))
+            sessions.append(Session(place, partial(trees.open, mapping.remote), emit(mapping)))
             stack.callback(sessions[-1].close)
         yield sessions
 
@@ -224,49 +227,3 @@ def _owner(state: Path) -> Owner:
 
     machine = platform.node()
     return Owner(stable(f"{machine}\0{state}"), f"{getpass.getuser()}@{machine}, process {os.getpid()}")
-
-
-class _Trees:
-    """Opens remote trees over one connection, and connects anew when that one broke."""
-
-    def __init__(self, config: Config, ask: Ask | None, host: Connection | None) -> None:
-        import threading
-
-        self._config, self._ask, self._given = config, ask, host
-        self._own: Connection | None = None
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> _Trees:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._own:
-            self._own.close()
-
-    def opener(self, mapping: Mapped) -> Callable[[], Tree]:
-        """What opens the tree of that mapping."""
-        from devbox.adapters.helper.best import BestTree
-        from devbox.adapters.helper.program import COMMAND
-        from devbox.adapters.sftp.over import OverSsh
-
-        def opened() -> Tree:
-            link = self._connection()
-            return BestTree(
-                lambda: OverSsh(link.open_exec(COMMAND)),
-                lambda: OverSsh(link.open_sftp_channel()),
-                mapping.remote,
-                self._config.host,
-            )
-
-        return opened
-
-    def _connection(self) -> Connection:
-        with self._lock:
-            if self._given and self._given.alive:
-                return self._given
-            if self._own is None or not self._own.alive:
-                if self._own:
-                    self._own.close()
-                self._own = open_host(self._config, self._ask)
-                self._own.impatient(2.0)  # sync loses nothing by connecting anew
-            return self._own
