@@ -112,6 +112,9 @@ def leave(console: Console, reports: Sequence[dict[str, Any]], word: str) -> Non
 def _done_line(one: dict[str, Any], word: str) -> str:
     if "put" not in one:
         return f"{word}: the watching process is {one['state']}"
+    if word == "verified":
+        equal = one["files"] - len(one["problems"])
+        return f"verified {one['mapping']}: {equal} of {one['files']} files and links are as they should be"
     line = (
         f"{word} {one['mapping']}: {one['put']} sent ({human_size(one['bytes'])}), {one['removed']} deleted,"
         f" {one['moved']} renamed, {one['adopted']} adopted; {one['files']} files in step,"

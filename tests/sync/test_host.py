@@ -217,6 +217,7 @@ def test_verify_finds_what_a_stat_does_not_show(user: User) -> None:
     )
     user.host.sh(f"rm {_REMOTE}/p/pkg/a.py")
     out, _err = user.devbox("sync", "--verify", code=4)
+    assert "verified /home/dev/sync-tests/p: 5 of 7 files and links are as they should be" in out
     assert "app.py: differs on the host" in out
     assert "pkg/a.py: missing on the host" in out
     assert user.host.sh(f"cat {file}").startswith('print("HELLO")'), "nothing was changed"
