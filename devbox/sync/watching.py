@@ -28,7 +28,7 @@ _IDLE = 5.0
 """Seconds between two looks at the link while nothing happens."""
 
 
-class Owner(Protocol):
+class Watched(Protocol):
     """What the watch asks of its session."""
 
     link: Link
@@ -51,7 +51,7 @@ class Owner(Protocol):
 class Watching:
     """One watch of one session, until `stop` is set and the watcher is woken."""
 
-    session: Owner
+    session: Watched
     watcher: Watcher
     emit: Emit
     stop: threading.Event
