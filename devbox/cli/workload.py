@@ -179,7 +179,11 @@ def road(
     edge: str = typer.Argument(
         "", help="Such as order>payment (quote it), or order:payment.", autocompletion=completing.edges
     ),
-    way: str = typer.Argument("", metavar="ROAD", help="rest, rpc or queue."),
+    way: str = typer.Argument(
+        "",
+        metavar="ROAD",
+        help="rest, rpc, grpc, dubbo, queue, redis, rabbitmq or kafka: what the shop has open.",
+    ),
     url: str = _URL,
 ) -> None:
     """Show the roads between the services, or let one edge take another."""
