@@ -38,18 +38,20 @@ find_python() {
   return 1
 }
 
-# ensure_venv: $VENV with devbox (editable) and its development extra; quick when nothing changed.
+# ensure_venv [EXTRAS]: $VENV with devbox (editable) and, as "[dev]", what its tests and checks need; quick when
+# nothing changed. What has more serves who needs less.
 ensure_venv() {
   [ -n "${DEVBOX_VENV:-}" ] && return 0
-  local stamp python
-  stamp=$(cat "$TOP/pyproject.toml" | sha256sum | cut -c1-16)
-  [ -x "$VENV/bin/python" ] && [ "$(cat "$VENV/.stamp" 2>/dev/null)" = "$stamp" ] && return 0
+  local extras=${1:-} project has python
+  project=$(sha256sum < "$TOP/pyproject.toml" | cut -c1-16)
+  has=$(cat "$VENV/.stamp" 2>/dev/null || true)
+  if [ -x "$VENV/bin/python" ] && { [ "$has" = "$project$extras" ] || [ "$has" = "${project}[dev]" ]; }; then return 0; fi
   python=$(find_python) || { need_packages python3 python3-venv; python=$(find_python) || die "no Python from 3.10 on"; }
   say "setting up $VENV with $("$python" --version)"
   "$python" -m venv "$VENV"
-  "$VENV/bin/python" -m pip install -q --disable-pip-version-check -e "$TOP[dev]" 2>&1 | grep -v '^WARNING: Location' >&2 || true
-  "$VENV/bin/python" -c 'import devbox, pytest, paramiko' || die "installing devbox's dependencies failed"
-  echo "$stamp" > "$VENV/.stamp"
+  "$VENV/bin/python" -m pip install -q --disable-pip-version-check -e "$TOP$extras" 2>&1 | grep -v '^WARNING: Location' >&2 || true
+  "$VENV/bin/python" -c "import devbox, paramiko${extras:+, pytest}" || die "installing devbox's dependencies failed"
+  echo "$project$extras" > "$VENV/.stamp"
 }
 
 # ensure_docker: a Docker daemon that answers, one of our own if need be; 1 where that is impossible.
