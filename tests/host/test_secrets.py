@@ -61,7 +61,7 @@ def test_no_key_material_anywhere_and_pure_json_lines(desk: Desk) -> None:
     assert running.returncode == 0, err
     events = [json.loads(line) for line in out.splitlines()]
     kinds = [one["kind"] for one in events]
-    assert kinds[0] == "init.plan"
+    assert "init.plan" in kinds
     assert kinds[-1] == "init.done"
     assert kinds.count("init.check") == 6
     assert events[-1]["data"]["changed"] is True
