@@ -52,7 +52,7 @@ class FarAway(Pipes):
 
     def __init__(self) -> None:
         super().__init__("sh", "-c", COMMAND)
-        self.travelled = 0
+        self.travelled = self.pieces = 0
 
     def recv(self, size: int) -> bytes:
         data = super().recv(size)
@@ -61,6 +61,7 @@ class FarAway(Pipes):
 
     def send(self, data: bytes) -> None:
         self.travelled += len(data)
+        self.pieces += 1
         super().send(data)
 
 
@@ -79,6 +80,17 @@ class TestHelperFarAway(TreeContract):
         channel.travelled = 0
         assert one(tree, put(b"f", b"print('hello')\n" * 100_000)).result is Result.DONE
         assert channel.travelled < 100_000
+        tree.close()
+
+    def test_many_travel_together(self, root: Path) -> None:
+        """Also when there are more of them than may be under way at once."""
+        channel = FarAway()
+        tree = HelperTree(channel, str(root))
+        tree.prepare(b"token")
+        channel.pieces = 0
+        outcomes = do(tree, *[put(b"f%d" % number, b"x" * 100) for number in range(6000)])
+        assert {outcome.result for outcome in outcomes} == {Result.DONE}
+        assert channel.pieces < 50
         tree.close()
 
 

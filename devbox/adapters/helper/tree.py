@@ -121,7 +121,8 @@ class HelperTree:
                     self._talk.add(frames.operation(number, operation))
                 if len(self._due) > _DRAIN_AT:
                     self._talk.flush()
-                    yield from self._outcomes()
+                    # Down to the half: waiting for room for one at a time would send them one at a time.
+                    yield from self._rest(_DRAIN_AT // 2)
         self._talk.flush()
         yield from self._rest()
 
@@ -137,9 +138,9 @@ class HelperTree:
         for number, result, rest in self._talk.there():
             yield frames.outcome(*self._due.pop(number), result, rest)
 
-    def _rest(self) -> Iterator[Outcome]:
-        """Wait for everything that is under way."""
-        while self._due:
+    def _rest(self, left: int = 0) -> Iterator[Outcome]:
+        """Wait until no more than so many are under way."""
+        while len(self._due) > left:
             number, result, rest = self._talk.next()
             yield frames.outcome(*self._due.pop(number), result, rest)
             yield from self._outcomes()
