@@ -64,7 +64,8 @@ def _change(change: Change) -> Iterator[str]:
     if change.secret or change.path.endswith(".pem"):
         verb = "replace" if change.old else "add"
         secret = ", not shown" if change.secret else ""
-        yield f"{'remove' if change.new is None else verb} {change.path} (mode {change.mode:o}{secret})"
+        added = f"{verb} {change.path} (mode {change.mode:o}{secret})"
+        yield f"remove {change.path}" if change.new is None else added
         return
     before = change.old.text.splitlines() if change.old else []
     after = (change.new or b"").decode("utf-8", errors="replace").splitlines()

@@ -232,6 +232,8 @@ restart_units() {
     if [ "$stop_socket" = yes ]; then
         systemctl stop docker.service docker.socket && systemctl start docker.socket || return 1
     fi
+    # Others may have restarted it a moment ago: systemd counts those starts too, and refuses one too many.
+    systemctl reset-failed docker.service 2>/dev/null
     # Not holding the lock: what systemctl starts may outlive us.
     timeout "$patience" systemctl restart docker.service 9>&-
 }
