@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,10 +96,19 @@ def test_the_trace_of_an_order_over_each_road(tab: Page, road: str) -> None:
     watched_to_its_end(tab)
     # High enough for the whole trace: rows that nobody sees are not made.
     tab.call("Emulation.setDeviceMetricsOverride", width=1400, height=3000, deviceScaleFactor=1, mobile=False)
-    tab.open(tab.run("document.querySelector('#orders a').href"))
-    for operation in ("users.find", "payments.charge", "notifications.order_paid"):
-        # Both ends of the hop: the caller's span and the callee's.
-        tab.until(f"document.body.innerText.split('{road} {operation}').length >= 3")
+    address = tab.run("document.querySelector('#orders a').href")
+    # Both ends of each hop: the caller's span and the callee's.
+    hops = [f"{road} {name}" for name in ("users.find", "payments.charge", "notifications.order_paid")]
+    end = time.monotonic() + 30
+    while True:
+        # A trace is shown as it is when it is asked for: spans that come late are seen at the next look.
+        tab.open(address)
+        tab.until("document.body.innerText.includes('POST /orders')")
+        shown = tab.text("body")
+        if all(shown.count(hop) >= 2 for hop in hops):
+            break
+        assert time.monotonic() < end, shown
+        time.sleep(0.2)
     if road in ("queue", "redis", "rabbitmq", "kafka"):
         tab.until("document.body.innerText.includes('in queue payment')")
 
