@@ -348,10 +348,10 @@ def test_an_account_with_nothing_but_sftp_in_a_chroot(user: User) -> None:
     (user.project / "pkg" / "a.py").unlink()
     user.devbox("sync")
     assert user.host.sh("cat /srv/jail/work/p/app.py; ls /srv/jail/work/p/pkg") == "changeddeep\n"
-    user.host.sh("echo theirs > /srv/jail/work/p/app.py")
+    user.host.sh("echo theirs now > /srv/jail/work/p/app.py")
     assert "conflict: app.py" in user.devbox("sync", code=4)[0]
     user.devbox("sync", "--take", "remote", "app.py")
-    assert (user.project / "app.py").read_text() == "theirs\n"
+    assert (user.project / "app.py").read_text() == "theirs now\n"
     user.devbox("sync", "--verify")
     user.host.sh("rm /etc/ssh/sshd_config.d/jailed.conf; systemctl reload ssh; rm -rf /srv/jail")
 
