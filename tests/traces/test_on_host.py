@@ -71,8 +71,9 @@ def exported(host: str, port: int) -> list[str]:
 
 def names(url: str) -> set[str]:
     """The functions that the page knows, once it knows some."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while time.monotonic() < end:
+        time.sleep(0.1)
         with urllib.request.urlopen(f"{url}api/functions") as answer:
             found = {row["name"] for row in json.load(answer)}
         if found:
