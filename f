@@ -1,1 +1,0 @@
-/tmp/pytest-of-root/pytest-470/test_scan_sees_what_apply_said0/.devbox-staging.root/0e318f12-1
