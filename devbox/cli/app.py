@@ -40,6 +40,17 @@ class Door(TyperGroup):
         _take_globals(command)
         return command
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception as error:  # typer looks for near misses among loaded commands, and here none is
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], commands.names(), n=1)
+            if near and hasattr(error, "message"):
+                error.message = f"{error.message.rstrip('.')}. Did you mean '{near[0]}'?"
+            raise
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         for section, entries in commands.SECTIONS.items():
             with formatter.section(section):

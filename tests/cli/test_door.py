@@ -56,7 +56,10 @@ def test_help_loads_no_sdk(tmp_path: Path) -> None:
 
 
 def test_usage_errors_end_with_2(tmp_path: Path) -> None:
-    assert devbox("confg", cwd=tmp_path).returncode == 2
+    misspelt = devbox("confg", cwd=tmp_path)
+    assert misspelt.returncode == 2
+    assert "Did you mean 'config'?" in misspelt.stderr
+    assert "Did you mean" not in devbox("frobnicate", cwd=tmp_path).stderr
     assert devbox("config", "show", "--nope", cwd=tmp_path).returncode == 2
     assert devbox("-C", "/does/not/exist", "config", "show", cwd=tmp_path).returncode == 2
 
