@@ -238,9 +238,23 @@ restart_units() {
     timeout "$patience" systemctl restart docker.service 9>&-
 }
 
+# quote UNIT [INVOCATION]: the last of what the unit's own processes said since the change began, without that
+# invocation (the daemon before it); what systemd says of the unit where they said nothing. A process that ends
+# at once may be gone before the journal has read its words: --sync waits for them.
+quote() {
+    command -v journalctl >/dev/null 2>&1 || return 0
+    set -- "$1" "${2:-none}" --since "@$(cat "$pending/started")"
+    journalctl --sync
+    journal=$(journalctl "_SYSTEMD_UNIT=$1" "$3" "$4" -o cat --output-fields=_SYSTEMD_INVOCATION_ID --no-pager |
+        grep -Ex '[0-9a-f]{32}' | grep -vx "$2" | sort -u | sed 's/^/_SYSTEMD_INVOCATION_ID=/')
+    # shellcheck disable=SC2086
+    journalctl ${journal:-"-u" "$1" "$3" "$4"} -n 15 -o cat --no-pager
+} 2>/dev/null
+
+# give_up WHY UNIT [INVOCATION]
 give_up() {
     say failed "$1"
-    journalctl -u docker.service -u "$walls" --since "@$(cat "$pending/started")" -n 15 -o cat --no-pager 2>/dev/null
+    [ -z "${2:-}" ] || quote "$2" "${3:-}"
     back "$1"
     say result rolled-back
     exit 1
@@ -264,12 +278,14 @@ apply() {
     apply_files || give_up "a file could not be written"
     say step "files in place"
     systemctl daemon-reload
-    walls_up || give_up "the firewall does not take the new rules"
+    walls_up || give_up "the firewall does not take the new rules" "$walls"
     if [ "$restart" = yes ]; then
         : >"$pending/restarted"
         flush
-        restart_units || give_up "dockerd does not start with its new settings"
-        systemctl is-active -q docker.service || give_up "dockerd ended right after its start"
+        former=$(systemctl show -p InvocationID --value docker.service)
+        restart_units || give_up "dockerd does not start with its new settings" docker.service "$former"
+        systemctl is-active -q docker.service ||
+            give_up "dockerd ended right after its start" docker.service "$former"
         say step "dockerd restarted"
     fi
     say pid "$(systemctl show -p MainPID docker.service | cut -d= -f2)"

@@ -168,7 +168,7 @@ def test_addresses_and_tls_keys_of_daemon_json_move_to_the_drop_in_and_back(desk
 
 
 def test_the_tunnel_and_ssh_endpoints(desk: Desk) -> None:
-    config = "name: shop\nhost: init\ndocker: {endpoint: tls-tunnel}\n"
+    config = f"name: shop\nhost: {desk.host.name}\ndocker: {{endpoint: tls-tunnel}}\n"
     (desk.project / "devbox.yaml").write_text(config)
     assert "ok  without a certificate" in desk.init()
     assert desk.host.sh("ss -Hltn sport = :2376").split()[3] == "127.0.0.1:2376"
