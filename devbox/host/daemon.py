@@ -12,6 +12,19 @@ from devbox.host.model import DAEMON_JSON, DROP_IN_NAMES, DROP_INS, Facts, File,
 
 OURS = tuple(f"{DROP_INS}/{name}" for name in DROP_IN_NAMES)
 TLS_KEYS = ("tls", "tlsverify", "tlscacert", "tlscert", "tlskey")
+_LISTS = {
+    "authorization-plugin": "authorization-plugins",
+    "default-address-pool": "default-address-pools",
+    "default-ulimit": "default-ulimits",
+    "dns-opt": "dns-opts",
+    "exec-opt": "exec-opts",
+    "insecure-registry": "insecure-registries",
+    "label": "labels",
+    "log-opt": "log-opts",
+    "registry-mirror": "registry-mirrors",
+    "storage-opt": "storage-opts",
+}
+"""Flags that may be repeated have another name in daemon.json."""
 _FD, _UNIX = "fd://", "unix:///var/run/docker.sock"
 
 
@@ -61,6 +74,36 @@ def start_command(files: Iterable[File]) -> str:
     return found[-1] if found else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """What dockerd's command line takes from a variable, and the file that sets it."""
+
+    value: str
+    origin: str
+
+
+def variables(facts: Facts) -> dict[str, Variable]:
+    """The variables of the command line, by name; environment files win over `Environment=`."""
+    found = {}
+    for file in unit_files(facts):
+        found.update({name: Variable(text, file.path) for name, text in units.variables(file.text).items()})
+    for path in facts.service.environment_files:
+        for setting in units.settings(facts.files[path].text if path in facts.files else ""):
+            found[setting.key] = Variable(units.unquoted(setting.value), path)
+    used = units.names(start_command(unit_files(facts)))
+    return {name: one for name, one in found.items() if name in used}
+
+
+def expanded(command: str, facts: Facts) -> str:
+    """The command line as dockerd gets it."""
+    return units.expanded(command, {name: one.value for name, one in variables(facts).items()})
+
+
+def closed_variables(facts: Facts) -> dict[str, str]:
+    """What the variables will be when they, too, say nothing of TCP and TLS."""
+    return {name: units.without_network(one.value) for name, one in variables(facts).items()}
+
+
 def local_address(facts: Facts) -> str:
     """The address under which programs of the host itself find the daemon."""
     return _FD if facts.socket_unit.exists or facts.service.triggered_by else _UNIX
@@ -68,7 +111,7 @@ def local_address(facts: Facts) -> str:
 
 def with_local(command: str, more: Iterable[str], facts: Facts) -> str:
     """The command line with the addresses of daemon.json, and with a local one in any case."""
-    known = units.hosts(command)
+    known = units.hosts(units.expanded(command, closed_variables(facts)))
     extra = [host for host in more if not host.startswith("tcp:") and host not in known]
     if not (known or extra):
         extra = [local_address(facts)]
@@ -89,20 +132,27 @@ def open_addresses(facts: Facts) -> list[Open]:
     values = settings(facts)
     for file in unit_files(facts):
         for command in units.values([file.text], "Service", "ExecStart"):
-            verified = units.tls_verified(command) and units.tls_authority(command)
-            found += [
-                Open(host, file.path)
-                for host in units.hosts(command)
-                if host.startswith("tcp:") and not verified and not _verified(values)
-            ]
-    found += [
-        Open(host, DAEMON_JSON) for host in values.hosts if host.startswith("tcp:") and not _verified(values)
-    ]
+            if not _asks(expanded(command, facts), values):
+                found += [Open(host, file.path) for host in _tcp(units.hosts(command))]
+    if not _asks(expanded(start_command(unit_files(facts)), facts), values):
+        for one in variables(facts).values():
+            found += [Open(host, one.origin) for host in _tcp(units.hosts(one.value))]
+    if not _verified(values):
+        found += [Open(host, DAEMON_JSON) for host in _tcp(values.hosts)]
     for path in (facts.socket_unit.fragment, *facts.socket_unit.drop_ins):
         if path in facts.files:
             streams = units.values([facts.files[path].text], "Socket", "ListenStream")
             found += [Open(stream, path) for stream in streams if units.tcp_stream(stream)]
     return found
+
+
+def _tcp(hosts: Iterable[str]) -> list[str]:
+    return [host for host in hosts if host.startswith("tcp:")]
+
+
+def _asks(command: str, values: Settings) -> bool:
+    """Whether dockerd asks for a client's certificate, by its command line or by daemon.json."""
+    return bool(units.tls_verified(command) and units.tls_authority(command)) or _verified(values)
 
 
 def _verified(values: Settings) -> bool:
@@ -112,7 +162,7 @@ def _verified(values: Settings) -> bool:
 
 def foreign_tls(facts: Facts) -> Refusal | None:
     """A daemon that already serves mutual TLS with somebody else's CA: theirs, not ours to replace."""
-    command = start_command(unit_files(facts))
+    command = expanded(start_command(unit_files(facts)), facts)
     values = settings(facts)
     on_tcp = any(host.startswith("tcp:") for host in [*units.hosts(command), *values.hosts])
     by_flag = units.tls_authority(command) if units.tls_verified(command) else ""
@@ -128,3 +178,24 @@ def foreign_tls(facts: Facts) -> Refusal | None:
             f"or take the TLS settings out of {origin} and run devbox init again",
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A setting that is given twice; dockerd does not start then."""
+
+    key: str
+    flag: str
+    origin: str
+
+
+def conflicts(facts: Facts) -> list[Conflict]:
+    """Settings of daemon.json that the command line has too, but for those that devbox moves there."""
+    files = [file for file in unit_files(facts) if units.sets(file.text, "ExecStart")]
+    if not files:
+        return []
+    said = [Variable(start_command(files), files[-1].path), *variables(facts).values()]
+    flags = [(word, one.origin) for one in said for word in units.words(one.value)]
+    found = [Conflict(_LISTS.get(name, name), word, at) for word, at in flags if (name := units.option(word))]
+    values = settings(facts).values
+    return [one for one in found if one.key in values and one.key not in TLS_KEYS]

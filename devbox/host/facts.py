@@ -118,6 +118,9 @@ def _unit(said: _Said, prefix: str) -> Unit:
         active_state=values.get("ActiveState", "inactive"),
         fragment=values.get("FragmentPath", ""),
         drop_ins=tuple(values.get("DropInPaths", "").split()),
+        environment_files=tuple(
+            text.rpartition(" (")[0] or text for text in said.all(f"{prefix}EnvironmentFiles") if text
+        ),
         main_pid=int(pid) if pid.isdigit() else 0,
         triggered_by=tuple(values.get("TriggeredBy", "").split()),
     )

@@ -23,24 +23,24 @@ class Renew(Enum):
 def make(room: Room, facts: Facts, wish: Wish, renew: Renew = Renew.NEEDED) -> Material:
     """The certificates for this host; nothing is written. New ones are valid on both clocks."""
     now = room.now()
-    both = min(now, facts.clock or now)
+    there = facts.clock or now
     kept = room.store.pair("authority")
     fresh = kept is None or renew is Renew.ALL
-    authority = pki.new_authority(room.store.host, both) if kept is None or fresh else kept
+    authority = pki.new_authority(room.store.host, now, there) if kept is None or fresh else kept
     client = room.store.pair("client")
     good = (
         client is not None
         and renew is Renew.NEEDED
         and pki.issued_by(client.cert, authority.cert)
-        and pki.days_left(client.cert, now) > RENEW_DAYS
+        and all(_fresh(client.cert, clock) for clock in (now, there))
     )
     if client is None or not good:
-        client = pki.issue(authority, Use.CLIENT, wish.owner, both)
+        client = pki.issue(authority, Use.CLIENT, wish.owner, now, other=there)
     server = None
     if wish.endpoint is not Endpoint.SSH and (
         renew is not Renew.NEEDED or lacking(facts, wish, authority.cert, now)
     ):
-        server = _server(authority, facts, wish, both)
+        server = _server(authority, facts, wish, now)
     former = pki.fingerprint(kept.cert) if kept is not None and fresh else ""
     return Material(authority, client, server, pki.fingerprint(authority.cert), good, former)
 
@@ -66,8 +66,14 @@ def lacking(facts: Facts, wish: Wish, authority: bytes, now: float) -> str:
         return "its certificate is not of our authority"
     if pki.days_left(cert.content, now) <= RENEW_DAYS:
         return "its certificate expires soon"
+    if pki.early(cert.content, now):
+        return "its certificate is not valid yet"
     missing = {pki.normal_name(name) for name in wish.names} - pki.names_of(cert.content)
     return f"its certificate lacks {', '.join(sorted(missing))}" if missing else ""
+
+
+def _fresh(cert: bytes, now: float) -> bool:
+    return pki.days_left(cert, now) > RENEW_DAYS and not pki.early(cert, now)
 
 
 def _readable(cert: bytes) -> bool:
@@ -83,7 +89,9 @@ def _server(authority: Pair, facts: Facts, wish: Wish, now: float) -> ServerFile
     own = [facts.hostname, facts.fqdn, *facts.addresses]
     names = [*wish.names, *own, "localhost", "127.0.0.1", "::1"]
     plain = [pki.normal_name(name) for name in names if name and _fits(name)]
-    pair = pki.issue(authority, Use.SERVER, wish.names[0] if wish.names else facts.hostname, now, plain)
+    pair = pki.issue(
+        authority, Use.SERVER, wish.names[0] if wish.names else facts.hostname, now, plain, facts.clock or now
+    )
     return ServerFiles(authority.cert, pair.cert, pair.key)
 
 

@@ -45,12 +45,13 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A systemd unit: its own file, its drop-ins in the order in which they apply, and its state."""
+    """A systemd unit: its file, its drop-ins and environment files in the order of systemd, and its state."""
 
     load_state: str = "not-found"
     active_state: str = "inactive"
     fragment: str = ""
     drop_ins: tuple[str, ...] = ()
+    environment_files: tuple[str, ...] = ()
     main_pid: int = 0
     triggered_by: tuple[str, ...] = ()
 

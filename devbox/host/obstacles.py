@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from devbox.config.model import Endpoint
-from devbox.host import daemon, manifest
-from devbox.host.model import DAEMON_JSON, Facts, Refusal, Wish
+from devbox.host import daemon, manifest, units
+from devbox.host.model import DAEMON_JSON, DROP_IN_NAMES, DROP_INS, Facts, Refusal, Wish
 
 _SHIMS = {
     "desktop": (
@@ -45,6 +45,7 @@ def find(facts: Facts, wish: Wish) -> Iterator[Refusal]:
         return
     yield from _no_root(facts, wish)
     yield from _settings(facts)
+    yield from _later_drop_in(facts)
     yield from _somebody_elses(facts, wish)
     yield from _port(facts, wish)
     if wish.open_firewall and facts.firewalls and not (wish.sources or facts.client):
@@ -144,6 +145,25 @@ def _settings(facts: Facts) -> Iterator[Refusal]:
             fault,
             (f"on the host: sudoedit {DAEMON_JSON}",),
         )
+
+    for one in daemon.conflicts(facts):
+        yield Refusal(
+            f"dockerd on the host would not start again: {one.key} is set twice",
+            f"{one.flag} in {one.origin}, and {one.key} in {DAEMON_JSON}",
+            (f"on the host: take one of the two out (sudoedit {DAEMON_JSON})",),
+        )
+
+
+def _later_drop_in(facts: Facts) -> Iterator[Refusal]:
+    """systemd reads drop-ins in the order of their names, whatever folder they are in."""
+    for file in daemon.unit_files(facts)[1:]:
+        name = file.path.rpartition("/")[2]
+        if name > DROP_IN_NAMES[-1] and units.sets(file.text, "ExecStart"):
+            yield Refusal(
+                f"{file.path} would undo what devbox writes",
+                f"it sets ExecStart, and systemd reads it after {DROP_IN_NAMES[-1]}",
+                (f"on the host: sudo mv {file.path} {DROP_INS}/10-{name} && sudo systemctl daemon-reload",),
+            )
 
 
 def _somebody_elses(facts: Facts, wish: Wish) -> Iterator[Refusal]:

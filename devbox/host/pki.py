@@ -44,13 +44,13 @@ class Pair:
         return f"Pair({fingerprint(self.cert)})"
 
 
-def new_authority(host: str, now: float) -> Pair:
-    """A certificate authority for one host."""
+def new_authority(host: str, now: float, other: float | None = None) -> Pair:
+    """A certificate authority for one host, valid on both clocks where the `other` side's differs."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(f"devbox authority for {host}")
     own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     builder = (
-        _builder(key.public_key(), now, AUTHORITY_DAYS)
+        _builder(key.public_key(), (now, other or now), AUTHORITY_DAYS)
         .subject_name(name)
         .issuer_name(name)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -61,8 +61,15 @@ def new_authority(host: str, now: float) -> Pair:
     return Pair(_pem(builder.sign(key, hashes.SHA256())), _key_pem(key))
 
 
-def issue(authority: Pair, use: Use, subject: str, now: float, names: Iterable[str] = ()) -> Pair:
-    """A leaf certificate; `names` are DNS names and addresses."""
+def issue(
+    authority: Pair,
+    use: Use,
+    subject: str,
+    now: float,
+    names: Iterable[str] = (),
+    other: float | None = None,
+) -> Pair:
+    """A leaf certificate; `names` are DNS names and addresses, `other` is the other side's clock."""
     issuer = x509.load_pem_x509_certificate(authority.cert)
     signer = serialization.load_pem_private_key(authority.key, None)
     assert isinstance(signer, ec.EllipticCurvePrivateKey)
@@ -70,7 +77,7 @@ def issue(authority: Pair, use: Use, subject: str, now: float, names: Iterable[s
     issuer_id = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     purpose = ExtendedKeyUsageOID.SERVER_AUTH if use is Use.SERVER else ExtendedKeyUsageOID.CLIENT_AUTH
     builder = (
-        _builder(key.public_key(), now, LEAF_DAYS)
+        _builder(key.public_key(), (now, other or now), LEAF_DAYS)
         .subject_name(_name(subject))
         .issuer_name(issuer.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -100,6 +107,11 @@ def days_left(cert: bytes, now: float) -> float:
     """Days until it expires; negative when it has."""
     end = x509.load_pem_x509_certificate(cert).not_valid_after_utc
     return (end.timestamp() - now) / 86400
+
+
+def early(cert: bytes, now: float) -> bool:
+    """Whether it is not valid yet."""
+    return x509.load_pem_x509_certificate(cert).not_valid_before_utc.timestamp() > now
 
 
 def issued_by(cert: bytes, authority: bytes) -> bool:
@@ -138,14 +150,16 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name.lower())
 
 
-def _builder(public: ec.EllipticCurvePublicKey, now: float, days: int) -> x509.CertificateBuilder:
-    moment = datetime.fromtimestamp(int(now), timezone.utc)
+def _builder(
+    public: ec.EllipticCurvePublicKey, clocks: tuple[float, float], days: int
+) -> x509.CertificateBuilder:
+    early, late = (datetime.fromtimestamp(int(one), timezone.utc) for one in sorted(clocks))
     return (
         x509.CertificateBuilder()
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(moment - BACKDATED)
-        .not_valid_after(moment + timedelta(days=days))
+        .not_valid_before(early - BACKDATED)
+        .not_valid_after(late + timedelta(days=days))
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
 from devbox.config.model import Endpoint
-from devbox.host import daemon, firewall, manifest, obstacles, undo, units
+from devbox.host import daemon, firewall, manifest, obstacles, secure, undo, units
 from devbox.host.manifest import Manifest
 from devbox.host.model import (
     CA,
@@ -39,7 +38,7 @@ def make(facts: Facts, wish: Wish, server: ServerFiles | None) -> Plan:
         return Plan(refusals=refusals, warnings=tuple(_warnings(facts, wish)))
     if wish.endpoint is Endpoint.SSH and manifest.read(facts):
         return replace(undo.make(facts, wish), folders=folders)  # no port is wished any more
-    secured = _secured(facts) if facts.as_root or wish.by_hand else {}
+    secured = secure.open_ports(facts) if facts.as_root or wish.by_hand else {}
     changes = list(secured.values())
     command = ""
     if wish.endpoint is not Endpoint.SSH:
@@ -55,56 +54,16 @@ def make(facts: Facts, wish: Wish, server: ServerFiles | None) -> Plan:
         folders=folders,
         restart=restart,
         stop_socket=any(change.path.endswith(".socket") or ".socket.d/" in change.path for change in changes),
-        arguments=tuple(word for word in units.words(command) if "$" not in word),
+        arguments=_arguments(command, facts),
         stopping=_stopping(facts) if restart else (),
         warnings=tuple(_warnings(facts, wish)),
     )
 
 
-def _secured(facts: Facts) -> dict[str, Change]:
-    """What closes every open root port: the files that open them, without that. Never taken back."""
-    changes = {}
-    found = {one.origin for one in daemon.open_addresses(facts)}
-    for file in daemon.unit_files(facts):
-        if file.path in found:
-            changes[file.path] = _without_open_port(file, facts)
-    for path in (facts.socket_unit.fragment, *facts.socket_unit.drop_ins):
-        if path in found:
-            old = facts.files[path]
-            changes[path] = _change(old, units.without_tcp_sockets(old.text), keep=True)
-    if DAEMON_JSON in found:
-        changes[DAEMON_JSON] = _without_network(facts, keep=True)
-    return changes
-
-
-def _without_open_port(file: File, facts: Facts) -> Change:
-    edit = {}
-    for command in units.values([file.text], "Service", "ExecStart"):
-        edit[command] = daemon.with_local(units.without_network(command), daemon.settings(facts).hosts, facts)
-    text = units.with_exec_start(file.text, edit)
-    base = facts.files.get(facts.service.fragment)
-    only = {setting.key for setting in units.settings(text)} == {"ExecStart"}
-    if base and file.path != base.path and only and _equal(set(edit.values()), daemon.start_command([base])):
-        return Change(file.path, None, file, file.mode, keep=True)  # nothing is left of the override
-    return _change(file, text, keep=True)
-
-
-def _equal(commands: set[str], command: str) -> bool:
-    return {frozenset(units.words(one)) for one in commands} == {frozenset(units.words(command))}
-
-
-def _without_network(facts: Facts, *, keep: bool = False) -> Change:
-    """daemon.json without addresses and TLS: dockerd refuses to have them there and as flags."""
-    values = {
-        key: value
-        for key, value in daemon.settings(facts).values.items()
-        if key not in (*daemon.TLS_KEYS, "hosts")
-    }
-    return _change(facts.files[DAEMON_JSON], json.dumps(values, indent=2) + "\n", keep=keep)
-
-
-def _change(old: File, text: str, *, keep: bool = False) -> Change:
-    return Change(old.path, text.encode(), old, old.mode, keep=keep)
+def _arguments(command: str, facts: Facts) -> tuple[str, ...]:
+    """dockerd's words as it will get them; a variable that nobody sets says nothing."""
+    known = units.expanded(command, daemon.closed_variables(facts))
+    return tuple(word for word in units.words(known) if "$" not in word)
 
 
 def _command(facts: Facts, wish: Wish, secured: dict[str, Change]) -> str:
@@ -147,7 +106,7 @@ def _listening(facts: Facts, command: str, secured: dict[str, Change], walls: bo
             yield Change(path, None, facts.files[path])
     values = daemon.settings(facts).values
     if DAEMON_JSON not in secured and any(key in values for key in (*daemon.TLS_KEYS, "hosts")):
-        yield _without_network(facts)
+        yield secure.without_network(facts)
 
 
 def drop_in_name(facts: Facts) -> str:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 _TLS_FLAGS = ("--tls", "--tlsverify", "--tlscacert", "--tlscert", "--tlskey")
+_SHORT = {
+    "-D": "debug",
+    "-G": "group",
+    "-b": "bridge",
+    "-l": "log-level",
+    "-p": "pidfile",
+    "-s": "storage-driver",
+}
 _WITH_VALUE = ("-H", "--host", "--tlscacert", "--tlscert", "--tlskey")
 
 
@@ -104,13 +112,45 @@ def without_network(command: str) -> str:
     return " ".join(kept)
 
 
-def with_exec_start(text: str, edit: dict[str, str]) -> str:
-    """The unit file with ExecStart values replaced as `edit` says, every other line as it was."""
+def with_values(text: str, key: str, edit: Mapping[str, str]) -> str:
+    """The unit or environment file with that key's values replaced as `edit` says, all else as it was."""
     lines = text.splitlines(keepends=True)
     for setting in reversed(list(settings(text))):
-        if setting.key == "ExecStart" and setting.value in edit:
-            lines[setting.start : setting.end] = [f"ExecStart={edit[setting.value]}\n"]
+        if setting.key == key and setting.value in edit:
+            lines[setting.start : setting.end] = [f"{key}={edit[setting.value]}\n"]
     return "".join(lines)
+
+
+def variables(text: str) -> dict[str, str]:
+    """What a unit's `Environment=` lines set, by name."""
+    found = {}
+    for value in values([text], "Service", "Environment"):
+        for word in words(value):
+            name, _, said = unquoted(word).partition("=")
+            found[name] = said
+    return found
+
+
+def unquoted(value: str) -> str:
+    """A value without the quotes around it."""
+    return value[1:-1] if len(value) > 1 and value[0] in "\"'" and value[0] == value[-1] else value
+
+
+def expanded(command: str, known: Mapping[str, str]) -> str:
+    """The command line with the variables that are known put in; others stay as they are."""
+    return re.sub(r"\$(?:(\w+)|\{(\w+)\})", lambda found: known.get(found[1] or found[2], found[0]), command)
+
+
+def names(command: str) -> list[str]:
+    """The variables that a command line takes its arguments from."""
+    return list(dict.fromkeys(re.findall(r"\$\{?(\w+)", command)))
+
+
+def option(word: str) -> str:
+    """The long name of the option that a word of dockerd's command line sets, "" when it sets none."""
+    if word.startswith("--"):
+        return word[2:].partition("=")[0]
+    return _SHORT.get(word[:2], "")
 
 
 def without_tcp_sockets(text: str) -> str:

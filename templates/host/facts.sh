@@ -38,9 +38,11 @@ root() {
 
 unit() {
     shown=$(systemctl show "$2" -p LoadState -p ActiveState -p UnitFileState -p FragmentPath -p DropInPaths \
-        -p MainPID -p TriggeredBy 2>/dev/null)
+        -p MainPID -p TriggeredBy -p EnvironmentFiles 2>/dev/null)
     echo "$shown" | prefix "$1."
-    for path in $(echo "$shown" | sed -n 's/^FragmentPath=//p; s/^DropInPaths=//p'); do file "$path"; done
+    for path in $(echo "$shown" | sed -n 's/^FragmentPath=//p; s/^DropInPaths=//p; s/^EnvironmentFiles=\(.*\) (.*/\1/p'); do
+        file "$path"
+    done
 }
 
 containers() {

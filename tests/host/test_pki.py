@@ -101,6 +101,18 @@ def test_certificates_days_too_old_or_too_early_are_refused_and_named(
     assert "expired" in answer.why or "not yet valid" in answer.why
 
 
+@pytest.mark.parametrize("days", [-20_000, -2, 2, 800])
+def test_certificates_are_valid_on_both_clocks(days: int) -> None:
+    """A board without a battery starts in 1970, and a clock that is ahead outlives nothing."""
+    there = NOW + days * 86400
+    authority = pki.new_authority("box", NOW, there)
+    leaf = pki.issue(authority, Use.SERVER, "box", NOW, ["box"], there)
+    for cert in (authority.cert, leaf.cert):
+        for clock in (NOW, there):
+            assert not pki.early(cert, clock)
+            assert pki.days_left(cert, clock) > pki.LEAF_DAYS - 1
+
+
 def test_a_servers_certificate_is_no_clients(tmp_path: Path, authority: Pair) -> None:
     pair = pki.issue(authority, Use.SERVER, "box", NOW, ["127.0.0.1"])
     server = Server(tmp_path, authority, pair)

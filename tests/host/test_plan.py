@@ -123,6 +123,63 @@ def test_tlsverify_in_daemon_json_without_a_ca_is_an_open_port() -> None:
     assert json.loads(new_text(found, "/etc/docker/daemon.json")) == {"debug": True}
 
 
+DEFAULTS = "/etc/default/docker"
+READS_DEFAULTS = f"service.EnvironmentFiles={DEFAULTS} (ignore_errors=yes)"
+
+
+def test_an_open_port_in_the_variables_of_the_command_line_is_seen_and_removed() -> None:
+    text = '# mine\nDOCKER_OPTS="-H tcp://0.0.0.0:2375 --dns 192.0.2.1"\nOTHER=-H tcp://0.0.0.0:1\n'
+    facts = bookworm(READS_DEFAULTS, file_line(DEFAULTS, text))
+    assert [(one.address, one.origin) for one in daemon.open_addresses(facts)] == [
+        ("tcp://0.0.0.0:2375", DEFAULTS)
+    ]
+    found = made(facts)
+    assert new_text(found, DEFAULTS) == text.replace("-H tcp://0.0.0.0:2375 ", "")
+    assert "$DOCKER_OPTS" in command(found), "what else stands in it stays in force"
+    assert "--dns 192.0.2.1" in " ".join(found.arguments)
+    in_unit = UNIT.replace("[Service]", '[Service]\nEnvironment="DOCKER_OPTS=-H tcp://0.0.0.0:2375"')
+    found = made(bookworm(unit=in_unit.replace(" -H fd://", "")))
+    assert '\nEnvironment="DOCKER_OPTS="\n' in new_text(found, VENDOR)
+    assert "-H fd:// -H tcp://0.0.0.0:2376" in command(found)
+
+
+def test_mutual_tls_in_the_variables_of_the_command_line_is_somebody_elses() -> None:
+    text = "DOCKER_OPTS='-H tcp://0.0.0.0:2376 --tlsverify --tlscacert=/ca --tlscert=/c --tlskey=/k'\n"
+    found = made(bookworm(READS_DEFAULTS, file_line(DEFAULTS, text)))
+    assert "another certificate authority" in found.refusals[0].what
+
+
+@pytest.mark.parametrize(
+    ("flag", "settings", "key"),
+    [
+        ("--data-root=/srv/docker", {"data-root": "/var/lib/docker"}, "data-root"),
+        ("-l info", {"log-level": "info"}, "log-level"),
+        ("-D", {"debug": True}, "debug"),
+        ("--label a=b", {"labels": ["c=d"]}, "labels"),
+    ],
+)
+def test_a_setting_given_twice_is_named_with_both_places(
+    flag: str, settings: dict[str, object], key: str
+) -> None:
+    """dockerd 20.10 cannot check its settings without starting: these checks are ours."""
+    line = file_line("/etc/docker/daemon.json", json.dumps(settings))
+    for facts, origin in (
+        (bookworm(line, unit=UNIT.replace("$DOCKER_OPTS", flag)), VENDOR),
+        (bookworm(line, READS_DEFAULTS, file_line(DEFAULTS, f'DOCKER_OPTS="{flag}"\n')), DEFAULTS),
+    ):
+        refusal = made(facts).refusals[0]
+        assert f"{key} is set twice" in refusal.what
+        assert refusal.why == f"{flag.split()[0]} in {origin}, and {key} in /etc/docker/daemon.json"
+
+
+def test_a_drop_in_that_would_win_over_ours_is_named() -> None:
+    path = "/run/systemd/system/docker.service.d/zzz.conf"
+    text = "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd://\n"
+    refusal = made(bookworm(file_line(path, text), drop_ins=path)).refusals[0]
+    assert refusal.what == f"{path} would undo what devbox writes"
+    assert f"sudo mv {path} {DROP_INS}/10-zzz.conf" in refusal.next[0]
+
+
 def test_somebody_elses_mutual_tls_is_left_alone() -> None:
     tls = "-H tcp://0.0.0.0:2376 --tlsverify --tlscacert=/root/ca.pem --tlscert=/c --tlskey=/k"
     found = made(bookworm(unit=UNIT.replace("-H fd://", f"-H fd:// {tls}")))
