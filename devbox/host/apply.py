@@ -195,5 +195,5 @@ def _failed(host: Host, said: Said) -> HostError:
         f"{what}; the host is as it was before" if back or said.code != TAKEN_BACK else what,
         where=where,
         why=f"the host says:\n    {evidence}" if evidence else "",
-        next_steps=[f"ssh {host.address.name} sudo journalctl -u docker.service -n 50"],
+        next_steps=[f"ssh -t {host.address.name} sudo journalctl -u docker.service -n 50"],
     )

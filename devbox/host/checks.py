@@ -68,9 +68,15 @@ def _daemon(facts: Facts, wish: Wish) -> Finding:
     if not facts.dockerd:
         return Finding(Verdict.FAILED, "Docker is not installed", f"devbox init {wish.host} --install")
     if facts.systemd and facts.service.active_state != "active":
-        fix = f"ssh {wish.host} sudo journalctl -u docker.service -n 50"
-        return Finding(Verdict.FAILED, f"docker.service is {facts.service.active_state}", fix)
+        return Finding(Verdict.FAILED, f"docker.service is {facts.service.active_state}", _start(facts, wish))
     return Finding(Verdict.OK, facts.dockerd_version)
+
+
+def _start(facts: Facts, wish: Wish) -> str:
+    """What gets a daemon going: one that was stopped is started, one that fails says why."""
+    if facts.service.active_state == "inactive":
+        return f"ssh -t {wish.host} sudo systemctl start docker.service"
+    return f"ssh -t {wish.host} sudo journalctl -u docker.service -n 50"
 
 
 def _flaws(facts: Facts) -> Finding:
@@ -104,8 +110,13 @@ def _reachable(door: Door, probe: Probe) -> Finding:
     for address, answer in answers:
         if answer.reached:
             return Finding(Verdict.OK, f"{address[0]}:{address[1]} accepts connections")
-    fix = f"open TCP port {door.port} for this machine in the host's firewall; devbox init sets up the daemon"
-    return Finding(Verdict.FAILED, f"{door.hostname}:{door.port}: {answers[0][1].why}", fix)
+    why = answers[0][1].why
+    fix = (
+        "devbox init   (dockerd does not listen there, or a firewall refuses: it says which)"
+        if "refused" in why
+        else prove.way_in(door.port)
+    )
+    return Finding(Verdict.FAILED, f"{door.hostname}:{door.port}: {why}", fix)
 
 
 def _certificates(store: Store, now: float) -> Finding:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from devbox.host import units
+from devbox.host import manifest, units
 from devbox.host.model import DAEMON_JSON, DROP_IN_NAMES, DROP_INS, Facts, File, Refusal
 
 OURS = tuple(f"{DROP_INS}/{name}" for name in DROP_IN_NAMES)
@@ -43,7 +43,18 @@ class Settings:
 
 def settings(facts: Facts) -> Settings:
     """daemon.json as dockerd would read it; an absent or empty file says nothing."""
-    file = facts.files.get(DAEMON_JSON)
+    return settings_in(facts.files.get(DAEMON_JSON))
+
+
+def hosts(facts: Facts) -> list[str]:
+    """The addresses of daemon.json: those that stand there, and those that an earlier `init` took out."""
+    known = manifest.read(facts)
+    moved = known.of(DAEMON_JSON) if known else None
+    return list(dict.fromkeys([*settings(facts).hosts, *settings_in(moved.old if moved else None).hosts]))
+
+
+def settings_in(file: File | None) -> Settings:
+    """What the file says, as dockerd would read it."""
     if file is None or not (file.content or b"").strip():
         return Settings({})
     if (file.content or b"").startswith(b"\xef\xbb\xbf"):

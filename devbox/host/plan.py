@@ -74,7 +74,7 @@ def _command(facts: Facts, wish: Wish, secured: dict[str, Change]) -> str:
         if change is None or change.new is not None:
             files.append(File(file.path, content=change.new if change else file.content))
     plain = units.without_network(daemon.start_command(files))
-    local = daemon.with_local(plain, daemon.settings(facts).hosts, facts)
+    local = daemon.with_local(plain, daemon.hosts(facts), facts)
     address = f"-H tcp://{bind_address(facts, wish)}:{wish.port}"
     return f"{local} {address} --tlsverify --tlscacert={CA} --tlscert={CERT} --tlskey={KEY}"
 

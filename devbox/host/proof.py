@@ -46,7 +46,7 @@ def door(room: Room, wish: Wish, engine: str = "") -> Iterator[Door]:
             forward = stack.enter_context(room.host.forward(Socket("127.0.0.1", port)))
             hostname, port = forward.local
             name = "localhost"
-        yield Door(hostname, port, name, room.store.credentials(), foreign, engine)
+        yield Door(hostname, port, name, room.store.credentials(), foreign, engine, room.now())
 
 
 def _strangers_certificate(folder: Path, now: float) -> None:

@@ -8,15 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from devbox.host import pki
 from devbox.ports.check import Check, Finding, Stage, Verdict
 from devbox.ports.probe import Answer, Credentials, Outcome, Probe
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """The daemon's TLS door as seen from here. `address` differs from `hostname` behind a tunnel.
+    """The daemon's TLS door as seen from here; behind a tunnel, `hostname` and `port` are its local end.
 
-    `name` is what the certificate must be for; `credentials` and `foreign` are folders with PEM files.
+    `name` is what the certificate must be for; `credentials` and `foreign` are folders with PEM files; `now`
+    is when they must be good (0: that is not asked).
     """
 
     hostname: str
@@ -25,13 +27,17 @@ class Door:
     credentials: Path
     foreign: Path
     engine: str = ""
+    now: float = 0
 
 
 _THEIRS = "devbox init   (prepares it for us), or ask who prepared it: devbox host grant"
 _FIXES = (
     ("mismatch", "devbox host renew   (makes a certificate for this name too)"),
     ("expired", "devbox host renew"),
-    ("not yet valid", "set the clocks right, here and on the host: timedatectl set-ntp true"),
+    (
+        "not yet valid",
+        "devbox host renew, and set the clocks right: timedatectl set-ntp true   (here and there)",
+    ),
     (
         "wrong version number",
         "what listens there does not speak TLS: devbox init, or docker: {port: ANOTHER}",
@@ -87,17 +93,34 @@ def _welcome(door: Door, probe: Probe) -> Finding:
     return Finding(Verdict.FAILED, f"{address}:{door.port}: {answer.why}", _mend(door, answer))
 
 
+def way_in(port: int) -> str:
+    """What to do about a port that something on the way closes."""
+    return (
+        f"open TCP port {port} for this machine: devbox init --open-firewall, "
+        "or docker: {endpoint: tls-tunnel} in devbox.yaml"
+    )
+
+
 def _mend(door: Door, answer: Answer) -> str:
     """What to do about a door that does not let us in."""
     if answer.outcome is Outcome.UNREACHABLE:
-        return (
-            f"open TCP port {door.port} for this machine: devbox init --open-firewall, "
-            "or docker: {endpoint: tls-tunnel} in devbox.yaml"
-        )
+        return way_in(door.port)
     if answer.outcome is Outcome.SILENT:
         return f"something on the way swallows TLS on port {door.port}: a firewall, a VPN, its MTU"
+    if answer.status == 403:
+        return "an authorization plugin of that dockerd decides who may do what: ask who runs that plugin"
+    if answer.outcome is Outcome.REFUSED and (fault := _own_fault(door)):
+        return f"devbox host renew   (our own certificate {fault})"
     found = next((fix for words, fix in _FIXES if words in answer.why), "")
     return found or "devbox init   (again: it sends new certificates where they do not fit)"
+
+
+def _own_fault(door: Door) -> str:
+    """Why a daemon that knows our authority refuses our certificate: its dates; older ones do not say so."""
+    cert = (door.credentials / "cert.pem").read_bytes()
+    if door.now and pki.days_left(cert, door.now) < 0:
+        return "has expired"
+    return "is not valid yet" if door.now and pki.early(cert, door.now) else ""
 
 
 def _half_open(door: Door, found: Finding, outside: list[tuple[str, Answer]]) -> Finding:

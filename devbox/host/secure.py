@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from devbox.host import daemon, units
+from devbox.host.manifest import Owned
 from devbox.host.model import DAEMON_JSON, Change, Facts, File
 
 
@@ -30,7 +31,7 @@ def open_ports(facts: Facts) -> dict[str, Change]:
 def _without_open_port(file: File, facts: Facts) -> Change:
     edit = {}
     for command in units.values([file.text], "Service", "ExecStart"):
-        edit[command] = daemon.with_local(units.without_network(command), daemon.settings(facts).hosts, facts)
+        edit[command] = daemon.with_local(units.without_network(command), daemon.hosts(facts), facts)
     text = units.with_values(file.text, "ExecStart", edit)
     text = units.with_values(text, "Environment", _closed(file, "Environment", facts))
     base = facts.files.get(facts.service.fragment)
@@ -73,6 +74,17 @@ def without_network(facts: Facts, *, keep: bool = False) -> Change:
         if key not in (*daemon.TLS_KEYS, "hosts")
     }
     return _change(facts.files[DAEMON_JSON], json.dumps(values, indent=2) + "\n", keep=keep)
+
+
+def with_local_hosts(one: Owned, facts: Facts) -> Change | None:
+    """daemon.json for the way back: its local addresses again, the open one not; `None` when it had none."""
+    now = facts.files.get(DAEMON_JSON)
+    local = [host for host in daemon.settings_in(one.old).hosts if not host.startswith("tcp:")]
+    by_flag = units.hosts(daemon.expanded(daemon.start_command(daemon.unit_files(facts)), facts))
+    if now is None or now.sum != one.sha256 or not local or by_flag:
+        return None
+    values = {"hosts": local, **daemon.settings(facts).values}
+    return _change(now, json.dumps(values, indent=2) + "\n")
 
 
 def _change(old: File, text: str, *, keep: bool = False) -> Change:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from devbox.host import manifest
+from devbox.host import manifest, secure
 from devbox.host.manifest import Owned
-from devbox.host.model import DROP_INS, FOLDER, MANIFEST, Change, Facts, Plan, Refusal, Wish
+from devbox.host.model import DAEMON_JSON, DROP_INS, FOLDER, MANIFEST, Change, Facts, Plan, Refusal, Wish
 
 
 def make(facts: Facts, wish: Wish) -> Plan:
@@ -51,7 +51,11 @@ def _touched(files: tuple[Owned, ...], facts: Facts, wish: Wish) -> Iterator[Ref
 
 def _back(one: Owned, facts: Facts) -> Iterator[Change]:
     file = facts.files.get(one.path)
-    if one.keep or (file is None and one.old is None):
+    if one.keep:
+        if one.path == DAEMON_JSON and (change := secure.with_local_hosts(one, facts)):
+            yield change
+        return
+    if file is None and one.old is None:
         return
     if one.old is None:
         yield Change(one.path, None, file, secret=one.path.endswith("key.pem"))
@@ -62,4 +66,4 @@ def _back(one: Owned, facts: Facts) -> Iterator[Change]:
 def _remaining(files: tuple[Owned, ...]) -> Iterator[str]:
     for one in files:
         if one.keep:
-            yield f"{one.path} stays as it is: before, it opened a root port to everybody"
+            yield f"{one.path} does not get back what opened a root port to everybody"

@@ -79,6 +79,12 @@ class Desk:
     def main_pid(self) -> str:
         return self.host.sh("systemctl show -p MainPID --value docker.service").strip()
 
+    def reset_to(self, before: str) -> str:
+        """`devbox host reset`, and every file is as it was in that snapshot; what it said."""
+        said = self.devbox("host", "reset", "--yes")
+        assert self.snapshot() == before
+        return said
+
     def snapshot(self) -> str:
         """Every file that devbox could have touched, by its sum."""
         return self.host.sh(_SNAPSHOT, check=False)
@@ -107,16 +113,19 @@ def ssh_config(host: hosts.RehearsalHost, folder: Path) -> str:
     return f"Host {host.name}\n" + "".join(f"  {key} {value}\n" for key, value in settings.items())
 
 
-def clean(host: hosts.RehearsalHost) -> None:
-    """Take away by hand whatever a test left, without any of devbox's own code."""
+def clean(host: hosts.RehearsalHost, *, restart: bool = True) -> None:
+    """Take away by hand whatever a test left, without any of devbox's own code.
+
+    `restart`: also dockerd's process, which may be another one than its unit file says by now.
+    """
+    # A dockerd with -H unix:// takes the socket unit's path away with it.
+    anew = "systemctl stop docker.service docker.socket; systemctl start docker.socket docker.service"
     host.sh(
         "systemctl disable -q --now devbox-rollback.timer 2>/dev/null;"
         "systemctl stop devbox-firewall.service 2>/dev/null; iptables -P INPUT ACCEPT; iptables -F INPUT;"
         "rm -rf /etc/docker/devbox /etc/docker/daemon.json /etc/systemd/system/docker.service.d"
         " /etc/systemd/system/devbox-firewall.service"
         " /etc/systemd/system/devbox-rollback.* /var/lib/devbox /home/dev/devbox;"
-        "systemctl daemon-reload; systemctl reset-failed docker.service;"
-        # A dockerd with -H unix:// takes the socket unit's path away with it.
-        "systemctl stop docker.service docker.socket; systemctl start docker.socket docker.service",
+        f"systemctl daemon-reload; systemctl reset-failed docker.service; {anew if restart else ':'}",
         check=False,
     )

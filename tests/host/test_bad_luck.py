@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from tests.host.desk import Desk
+from tests.host.desk import Desk, sit_down
 from tests.rehearsal.proxy import Proxy
 
 pytestmark = pytest.mark.host
@@ -39,14 +39,17 @@ def test_a_daemon_that_does_not_start_is_rolled_back(desk: Desk) -> None:
 
 def test_somebody_elses_later_drop_in_does_not_undo_ours(desk: Desk) -> None:
     desk.host.sh(_WRAPPER.replace("exit 1 ;;", ";;"))
+    before = desk.snapshot()
     assert "zz-devbox.conf" in desk.init()
     assert "dockerd-picky" in desk.host.sh("systemctl show -p ExecStart docker.service")
+    desk.reset_to(before)
     desk.host.sh("rm /usr/local/bin/dockerd-picky")
 
 
 def test_the_link_is_cut_in_the_middle_and_the_next_run_converges(
     desk: Desk, proxy_factory: Callable[..., Proxy]
 ) -> None:
+    before = desk.snapshot()
     proxy = proxy_factory((desk.host.address, 22))
     config = desk.folder / "ssh_config"
     plain = config.read_text()
@@ -63,15 +66,18 @@ def test_the_link_is_cut_in_the_middle_and_the_next_run_converges(
     assert "that is settled first" in said
     assert "the last change was taken back" in said
     assert "nothing to do" in desk.init()
+    desk.reset_to(before)
 
 
 def test_killed_in_the_middle_and_the_next_run_converges(desk: Desk) -> None:
+    before = desk.snapshot()
     running = desk.start("init", desk.host.name, "--yes")
     _await_line(running.stderr, "the way back is armed")
     running.kill()
     running.communicate()
     assert "prepared and proved" in desk.init()
     assert desk.host.sh("systemctl list-timers --all --no-legend devbox-rollback.timer") == ""
+    desk.reset_to(before)
 
 
 def test_stopped_by_the_user_in_the_middle_the_old_state_returns_at_once(desk: Desk) -> None:
@@ -92,6 +98,22 @@ def test_two_at_once(desk: Desk) -> None:
     assert codes == [0, 1], said
     assert any("another devbox is preparing this host" in text for text in said)
     assert "nothing to do" in desk.init()
+
+
+def test_two_operators_at_once(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each at a machine of their own: nothing but the host's own lock and notes is between them."""
+    before = desk.snapshot()
+    other = replace(sit_down(tmp_path_factory.mktemp("eve"), desk.host), more={"LOGNAME": "eve"})
+    runs = {one: one.start("init", one.host.name, "--yes") for one in (desk, other)}
+    said = {one: running.communicate(timeout=240)[1] for one, running in runs.items()}
+    codes = {one: running.returncode for one, running in runs.items()}
+    assert sorted(codes.values()) == [0, 1], said
+    winner, loser = sorted(codes, key=lambda one: codes[one])
+    told = ("is at work on this host", "is preparing this host", "changed since the plan", "was prepared by")
+    assert any(words in said[loser] for words in told), said[loser]
+    assert "nothing to do" in winner.init()
+    assert "was prepared by" in loser.init(code=1)
+    winner.reset_to(before)
 
 
 def test_another_operator_is_left_in_peace(desk: Desk) -> None:
@@ -120,6 +142,7 @@ def test_the_port_is_taken(desk: Desk) -> None:
         said = desk.init(code=1)
         assert "port 2376 of the host is taken" in said
         assert "python3" in said
+        assert "nothing of devbox" in desk.devbox("host", "reset", "--yes")
     finally:
         desk.host.sh("systemctl stop squatter")
 
@@ -139,37 +162,10 @@ def test_a_broken_daemon_json_is_named(desk: Desk, content: str, words: str) -> 
     assert words in said
 
 
-def test_a_host_set_up_by_the_insecure_recipe_is_reported_and_secured(desk: Desk) -> None:
-    desk.host.sh(
-        "cp /lib/systemd/system/docker.service /root/vendor.service;"
-        "sed -i 's|-H fd://|-H tcp://0.0.0.0:2376 -H unix:///var/run/docker.sock|' "
-        "/lib/systemd/system/docker.service; systemctl daemon-reload; systemctl restart docker.service"
-    )
-    try:
-        said = desk.init()
-        assert "OPEN ROOT PORT" in said
-        assert "ok  without a certificate" in said
-        assert "tcp://0.0.0.0:2376" not in desk.host.sh("cat /lib/systemd/system/docker.service")
-        reset = desk.devbox("host", "reset", "--yes")
-        assert "stays as it is" in reset
-        assert desk.host.sh("ss -Hltn sport = :2376") == ""
-    finally:
-        desk.host.sh("cp /root/vendor.service /lib/systemd/system/docker.service; rm /root/vendor.service")
-
-
-def test_addresses_and_tls_keys_of_daemon_json_move_to_the_drop_in_and_back(desk: Desk) -> None:
-    settings = {"hosts": ["unix:///var/run/other.sock", "tcp://127.0.0.1:2375"], "log-level": "warn"}
-    desk.host.sh(f"echo '{json.dumps(settings)}' >/etc/docker/daemon.json")
-    said = desk.init()
-    assert "OPEN ROOT PORT" in said
-    assert json.loads(desk.host.sh("cat /etc/docker/daemon.json")) == {"log-level": "warn"}
-    assert desk.host.sh("ss -Hltn sport = :2375") == ""
-    assert "unix:///var/run/other.sock" in desk.host.sh("systemctl cat docker.service")
-
-
 def test_the_tunnel_and_ssh_endpoints(desk: Desk) -> None:
     config = f"name: shop\nhost: {desk.host.name}\ndocker: {{endpoint: tls-tunnel}}\n"
     (desk.project / "devbox.yaml").write_text(config)
+    before = desk.snapshot()
     assert "ok  without a certificate" in desk.init()
     assert desk.host.sh("ss -Hltn sport = :2376").split()[3] == "127.0.0.1:2376"
     (desk.project / "devbox.yaml").write_text(config.replace("tls-tunnel", "ssh"))
@@ -187,6 +183,8 @@ def test_the_tunnel_and_ssh_endpoints(desk: Desk) -> None:
     assert "ok  through SSH" in desk.init()
     assert desk.host.sh("ss -Hltn sport = :2376") == ""
     desk.host.sh("cp -p /root/group /root/gshadow /etc/")
+    assert desk.snapshot() == before, "without a TLS port it is as it was before"
+    assert "nothing of devbox" in desk.devbox("host", "reset", "--yes")
 
 
 def _await_line(stream: object, words: str) -> None:

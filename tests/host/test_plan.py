@@ -49,21 +49,32 @@ def test_an_ipv6_host_listens_on_both_families_and_a_tunnel_on_loopback_only() -
     assert "-H tcp://127.0.0.1:2376" in command(made(bookworm(), tunnel))
 
 
-def test_what_was_carried_out_leaves_nothing_to_do() -> None:
-    first = made(bookworm())
+def after(first: Plan, drop_in: str = OURS) -> Facts:
+    """The host when that plan was carried out."""
     files = [
         file_line(one.path, one.new.decode(), f"{one.mode:o}")
         for one in first.changes
         if one.new and one.path != KEY
     ]
-    lines = [
-        *files,
-        f"secret=600 0:0 {digest(b'key')} {KEY}",
-        'listen=*:2376 users:(("dockerd",pid=700,fd=4))',
-    ]
-    after = bookworm(*lines, drop_ins=OURS)
-    assert plan.make(after, WISH, None).empty
-    assert made(after).empty
+    key, listens = f"secret=600 0:0 {digest(b'key')} {KEY}", 'listen=*:2376 users:(("dockerd",pid=700,fd=4))'
+    return bookworm(*files, key, listens, drop_ins=drop_in)
+
+
+def test_what_was_carried_out_leaves_nothing_to_do() -> None:
+    found = after(made(bookworm()))
+    assert plan.make(found, WISH, None).empty
+    assert made(found).empty
+
+
+def test_addresses_that_moved_out_of_daemon_json_stay_in_force() -> None:
+    settings = json.dumps({"hosts": ["unix:///a.sock", "tcp://0.0.0.0:2375"], "debug": True})
+    first = made(bookworm(file_line("/etc/docker/daemon.json", settings)))
+    assert "-H unix:///a.sock -H tcp://0.0.0.0:2376" in command(first)
+    found = after(first)
+    assert plan.make(found, WISH, None).empty
+    back = undo.make(found, WISH)
+    assert "does not get back what opened a root port" in back.warnings[0]
+    assert "/etc/docker/daemon.json" not in [one.path for one in back.changes], "the unit has addresses"
 
 
 def test_the_recipe_in_an_override_is_taken_out_with_the_override() -> None:
