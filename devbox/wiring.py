@@ -5,6 +5,7 @@ Everything is imported when it is asked for, so that a command pays only for wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -59,6 +60,15 @@ def ssh_address(config: Config) -> tuple[HostAddress, tuple[str, ...]]:
 
     target = resolve(config.host)
     return target.address, target.identities
+
+
+def ssh_names(config: Config) -> list[str]:
+    """What the way to the config's host is called: its real name, its user, and the hosts on the way."""
+    from devbox.adapters.ssh.resolve import resolve
+
+    target = resolve(config.host)
+    jumps = [word for jump in target.jumps for word in re.split(r"://|[@:]", jump)]
+    return [target.address.hostname, target.address.user, *(word for word in jumps if not word.isdigit())]
 
 
 def probe() -> Probe:

@@ -62,6 +62,18 @@ def _verdict(links: list[Any], broken: Any) -> str:
     return f"broken at {broken.name}: {broken.finding.evidence}"
 
 
+def _names_of(config: Config) -> list[str]:
+    """Every name of the host: as it is typed, and as ~/.ssh/config has it."""
+    from devbox import wiring
+    from devbox.errors import DevboxError
+
+    user, _, host = config.host.rpartition("@")
+    try:
+        return [host, user, *wiring.ssh_names(config)]
+    except DevboxError:
+        return [host, user]
+
+
 def _write_bundle(run: Options, path: Path, report: dict[str, Any], config: Config) -> None:
     import getpass
     import platform
@@ -72,8 +84,7 @@ def _write_bundle(run: Options, path: Path, report: dict[str, Any], config: Conf
     from devbox.doctor import bundle
     from devbox.doctor.redact import Redactor
 
-    user, _, host = config.host.rpartition("@")
-    hide = Redactor([host, user, getpass.getuser(), socket.gethostname()])
+    hide = Redactor([*_names_of(config), getpass.getuser(), socket.gethostname()])
     machine = {"devbox": __version__, "python": platform.python_version(), "system": platform.platform()}
     names = bundle.write(path, {**report, "machine": machine}, asdict(config), log_file(), hide)
     run.console.say(f"wrote {path} ({', '.join(names)}); read it before you send it")

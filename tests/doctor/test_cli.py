@@ -105,3 +105,17 @@ def test_bundle_is_private_and_redacted(config: Path, tmp_path: Path) -> None:
         assert json.loads(packed.read("doctor.json"))["broken"] == "name"
     for secret in ("hunter2", "secret-box", "someone"):
         assert secret not in everything
+
+
+def test_names_that_only_ssh_config_knows_do_not_leave_either(config: Path, tmp_path: Path) -> None:
+    config.write_text(
+        "Host work\n  HostName deep.hidden.invalid\n  User hermit\n  ProxyJump porter@gate.invalid:2222\n"
+    )
+    bundle = tmp_path / "report.zip"
+    done = doctor(config, "--host", "work", "--bundle", str(bundle))
+    assert "hermit@deep.hidden.invalid" in done.stderr
+    with zipfile.ZipFile(bundle) as packed:
+        everything = "".join(packed.read(name).decode() for name in packed.namelist())
+    assert "through <name" in everything
+    for secret in ("hidden", "hermit", "porter", "gate.invalid", "work"):
+        assert secret not in everything.replace("network", "")

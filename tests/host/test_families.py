@@ -56,6 +56,7 @@ def knock(desk: Desk, address: str) -> dict[str, list[str]]:
 
 
 def test_both_families_let_us_in_and_nobody_else(desk: Desk) -> None:
+    before = desk.snapshot()
     desk.host.sh(_SIX)
     try:
         assert "-H tcp://[::]:2376" in desk.init()
@@ -65,5 +66,6 @@ def test_both_families_let_us_in_and_nobody_else(desk: Desk) -> None:
             assert found["without a certificate"][0] == "ok", found
             assert found["in plain HTTP"][0] == "ok", found
         assert "nothing to do" in desk.init()
+        desk.reset_to(before)
     finally:
         desk.host.sh("ip -6 addr del 2001:db8::5/64 dev eth0")

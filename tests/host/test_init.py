@@ -104,17 +104,20 @@ def test_reset_does_not_touch_what_was_changed_since(desk: Desk) -> None:
 
 def test_running_containers_run_afterwards(desk: Desk) -> None:
     image = desk.host.sh("docker image ls -q | head -1").strip()
-    run = f"docker run -d --name keeper {image} sleep 600"
-    desk.host.sh(run)
+    before = desk.snapshot()
+    desk.host.sh(f"docker run -d --name keeper {image} sleep 600")
     try:
         said = desk.init()
         assert "keeper" in said
         assert desk.docker("ps", "--format", "{{.Names}}").split() == ["keeper"]
+        desk.reset_to(before)
+        assert desk.host.sh("docker ps --format '{{.Names}}'") == "keeper\n"
     finally:
         desk.host.sh("docker rm -f keeper")
 
 
 def test_status_env_renew_grant_revoke(desk: Desk) -> None:
+    before = desk.snapshot()
     desk.init()
     status = json.loads(desk.devbox("host", "status", "--json"))
     assert status["answers"] is True
@@ -137,6 +140,7 @@ def test_status_env_renew_grant_revoke(desk: Desk) -> None:
     (alice / "ca.pem").write_bytes((desk.keys / "ca.pem").read_bytes())
     assert _curl(desk, alice) != 0
     assert _curl(desk, desk.keys) == 0
+    desk.reset_to(before)
 
 
 def _curl(desk: Desk, folder: object) -> int:

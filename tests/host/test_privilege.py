@@ -32,6 +32,7 @@ def sudo(desk: Desk, rule: str) -> Iterator[None]:
 
 
 def test_sudos_password_is_asked_for_at_the_terminal_and_typed_once(desk: Desk) -> None:
+    before = desk.snapshot()
     with sudo(desk, "dev ALL=(ALL) ALL"):
         said = desk.init(code=1)
         assert "dev cannot be root on the host" in said
@@ -46,7 +47,10 @@ def test_sudos_password_is_asked_for_at_the_terminal_and_typed_once(desk: Desk) 
         answers = [("sudo password", PASSWORD)]
         code, shown = type_at(["init"], desk.project, desk.environment, answers)
         assert (code, "nothing to do" in shown) == (0, True), shown
+        code, shown = type_at(["host", "reset", "--yes"], desk.project, desk.environment, answers)
+        assert (code, PASSWORD not in shown) == (0, True), shown
         assert PASSWORD not in desk.host.sh("journalctl --no-pager")
+        assert _without_sudo(desk.snapshot()) == _without_sudo(before)
 
 
 def test_without_any_privilege_a_script_for_somebody_who_is_root(desk: Desk) -> None:
@@ -86,7 +90,7 @@ def _without_sudo(snapshot: str) -> list[str]:
 
 def test_through_another_host(desk: Desk, rehearsal_host: RehearsalHost) -> None:
     """The target is named as the jump host sees it, and its daemon is reached through the same way."""
-    far = desk.host.inner
+    far, before = desk.host.inner, desk.snapshot()
     keys = desk.host.sh("cat /etc/ssh/ssh_host_*_key.pub").splitlines()
     near_keys = rehearsal_host.sh("cat /etc/ssh/ssh_host_*_key.pub").splitlines()
     known = desk.folder / "known_both"
@@ -107,4 +111,4 @@ def test_through_another_host(desk: Desk, rehearsal_host: RehearsalHost) -> None
     assert "through near" in desk.devbox("doctor")
     refused = subprocess.run(["curl", "-s", f"http://{far}:2376/version"], capture_output=True)
     assert refused.returncode == 7
-    desk.devbox("host", "reset", "--yes")
+    desk.reset_to(before)
