@@ -62,9 +62,11 @@ def _daemon(config: Config, store: Store, reach: wiring.Reach) -> list[Section]:
             raise HostError("this host was not prepared from here", next_steps=[step])
         return checks.from_here(reach.hold(proof.door(room(), wish, record.engine)), wiring.probe())
 
+    dockerd = Section("dockerd", Stage.DAEMON, on_host)
+    if docker.endpoint.value == "ssh":
+        return [dockerd, Section("through SSH", Stage.DAEMON, lambda: [proof.socket_check(room())])]
     kept = Section("kept here", Stage.CLIENT, lambda: checks.client(store, time.time()))
-    tls = [Section("TLS", Stage.TLS, from_here), kept]
-    return [Section("dockerd", Stage.DAEMON, on_host), *(tls if docker.endpoint.value != "ssh" else [])]
+    return [dockerd, Section("TLS", Stage.TLS, from_here), kept]
 
 
 def _tls_host(store: Store) -> str:

@@ -29,6 +29,11 @@ from devbox.host.model import (
 )
 from devbox.rendering import render
 
+_LIVE_RESTORE = (
+    "running containers stop while dockerd restarts, and are started again; "
+    f'with "live-restore": true in {DAEMON_JSON} (and dockerd restarted once) they would run on'
+)
+
 
 def make(facts: Facts, wish: Wish, server: ServerFiles | None) -> Plan:
     """The plan that turns the facts into the wish. `server` `None` keeps the files there."""
@@ -48,6 +53,7 @@ def make(facts: Facts, wish: Wish, server: ServerFiles | None) -> Plan:
         folders = (*_own_folders(facts), *folders)
     changes = [change for change in changes if not _same(change, facts)]
     restart = bool(changes) or not _serving(facts, wish)
+    stopping = _stopping(facts) if restart else ()
     changes += _manifest(facts, wish, changes)
     return Plan(
         changes=tuple(changes),
@@ -55,8 +61,8 @@ def make(facts: Facts, wish: Wish, server: ServerFiles | None) -> Plan:
         restart=restart,
         stop_socket=any(change.path.endswith(".socket") or ".socket.d/" in change.path for change in changes),
         arguments=_arguments(command, facts),
-        stopping=_stopping(facts) if restart else (),
-        warnings=tuple(_warnings(facts, wish)),
+        stopping=stopping,
+        warnings=(*_warnings(facts, wish), *([_LIVE_RESTORE] if stopping else [])),
     )
 
 
@@ -179,8 +185,6 @@ def _stopping(facts: Facts) -> tuple[str, ...]:
 def _warnings(facts: Facts, wish: Wish) -> Iterator[str]:
     for one in daemon.open_addresses(facts):
         yield f"OPEN ROOT PORT: dockerd asks nobody for a certificate on {one.address} ({one.origin})"
-    if facts.containers and not facts.engine.live_restore:
-        yield "running containers stop while dockerd restarts, and are started again"
     if wish.endpoint is Endpoint.SSH and daemon.prepared(facts) and not facts.as_root:
         yield f"the TLS port of an earlier init stays open: closing it needs root ({facts.no_root})"
     yield from _about_firewalls(facts, wish)

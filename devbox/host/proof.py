@@ -29,7 +29,7 @@ def run(room: Room, proposal: Proposal) -> Findings:
     """All checks of the endpoint, from here."""
     wish = proposal.wish
     if wish.endpoint is Endpoint.SSH:
-        return prove.run([_socket_check(room)])
+        return prove.run([socket_check(room)])
     with door(room, wish, proposal.facts.engine.id) as found:
         return prove.run(prove.checks(found, room.probe))
 
@@ -56,7 +56,9 @@ def _strangers_certificate(folder: Path, now: float) -> None:
         (folder / name).write_bytes(data)
 
 
-def _socket_check(room: Room) -> Check:
+def socket_check(room: Room) -> Check:
+    """Whether this user may use the daemon's own socket, which is all that the `ssh` endpoint needs."""
+
     def look() -> Finding:
         with room.host.forward(Socket(path=SOCKET)) as forward:
             answer = room.probe.ask(forward.local, "/version")

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator
 from typing import Any
 
+from devbox.host import firewall
 from devbox.host.model import Change, Facts, Plan
 
 
@@ -16,11 +17,23 @@ def text(plan: Plan, facts: Facts) -> str:
     return "\n".join(_lines(plan, facts))
 
 
+def commands(plan: Plan) -> list[str]:
+    """What is run on the host once the files are in place, in its order."""
+    walls = next((change for change in plan.changes if change.path == firewall.UNIT), None)
+    found = [f"systemctl stop {firewall.NAME}"] if walls and walls.old else []
+    found += ["systemctl daemon-reload"] if plan.changes else []
+    found += [f"systemctl start {firewall.NAME}"] if walls and walls.new is not None else []
+    if plan.restart and plan.stop_socket:
+        found += ["systemctl stop docker.service docker.socket", "systemctl start docker.socket"]
+    return [*found, "systemctl restart docker.service"] if plan.restart else found
+
+
 def data(plan: Plan) -> dict[str, Any]:
     """The plan for `--json`; secrets are named, not shown."""
     return {
         "changes": [_change_data(change) for change in plan.changes],
         "folders": [{"path": f.path, "mode": oct(f.mode), "owner": f.owner} for f in plan.folders],
+        "commands": commands(plan),
         "restart": plan.restart,
         "stopping": list(plan.stopping),
         "warnings": list(plan.warnings),
@@ -49,9 +62,9 @@ def _lines(plan: Plan, facts: Facts) -> Iterator[str]:
         yield f"make folder {folder.path} (mode {folder.mode:o}, owner {folder.owner})"
     for change in plan.changes:
         yield from _change(change)
-    if plan.restart:
+    if run := commands(plan):
         live = " (live-restore is on: containers keep running)" if facts.engine.live_restore else ""
-        yield f"run systemctl daemon-reload, then systemctl restart docker.service{live}"
+        yield f"run {', then '.join(run)}{live if plan.restart else ''}"
     if plan.stopping:
         yield f"containers that stop meanwhile and are started again: {', '.join(plan.stopping)}"
 

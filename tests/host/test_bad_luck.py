@@ -178,9 +178,11 @@ def test_the_tunnel_and_ssh_endpoints(desk: Desk) -> None:
     assert "ok  the port is closed" in said
     assert "nothing to do" in desk.init()
     desk.host.sh("gpasswd -d dev docker")
+    assert "broken at through SSH: dev cannot use /var/run/docker.sock" in desk.devbox("doctor", code=1)
     assert "usermod -aG docker dev" in desk.init(code=1)
     desk.host.sh("usermod -aG docker dev")
     assert "ok  through SSH" in desk.init()
+    assert "ok  through SSH" in desk.devbox("doctor")
     assert desk.host.sh("ss -Hltn sport = :2376") == ""
     desk.host.sh("cp -p /root/group /root/gshadow /etc/")
     assert desk.snapshot() == before, "without a TLS port it is as it was before"

@@ -8,7 +8,7 @@ import pytest
 
 from devbox.config.model import Endpoint
 from devbox.errors import HostError
-from devbox.host import daemon, plan, undo, units
+from devbox.host import daemon, plan, show, undo, units
 from devbox.host.facts import parse
 from devbox.host.manifest import Manifest, Owned
 from devbox.host.model import CA, CERT, DROP_INS, KEY, MANIFEST, Facts, Plan, ServerFiles, Wish, digest
@@ -125,6 +125,22 @@ def test_a_tcp_socket_unit_is_secured_and_the_socket_restarted() -> None:
     found = made(facts)
     assert "2375" not in new_text(found, path)
     assert found.stop_socket
+    assert show.commands(found) == [
+        "systemctl daemon-reload",
+        "systemctl stop docker.service docker.socket",
+        "systemctl start docker.socket",
+        "systemctl restart docker.service",
+    ]
+
+
+def test_what_live_restore_would_change_is_said_where_containers_stop() -> None:
+    running = f"running={'c' * 64} web"
+    found = made(bookworm(running))
+    assert found.stopping == ("web",)
+    assert 'with "live-restore": true in /etc/docker/daemon.json' in found.warnings[-1]
+    live = made(bookworm(running, "engine.live_restore=true"))
+    assert (live.stopping, live.warnings) == ((), ())
+    assert "live-restore is on" in show.text(live, bookworm("engine.live_restore=true"))
 
 
 def test_tlsverify_in_daemon_json_without_a_ca_is_an_open_port() -> None:
