@@ -204,6 +204,16 @@ class TreeContract:
         assert one(tree, put(b"l", b"now a file", tree.scan([b""])[b"l"])).result is Result.DONE
         assert not (root / "l").is_symlink()
 
+    @pytest.mark.parametrize("target", [b"f", b"../up/f", b"no such thing", b"\xff\n", b"x" * 1000])
+    def test_links_keep_their_target_byte_by_byte(self, tree: Tree, root: Path, target: bytes) -> None:
+        do(tree, MakeDirectory(b"d"))
+        first, second = do(tree, PutLink(b"l", target), PutLink(b"d/l", target))
+        assert (first.result, second.result) == (Result.DONE, Result.DONE)
+        assert os.readlink(os.fsencode(root / "l")) == os.readlink(os.fsencode(root / "d/l")) == target
+        assert sorted(os.listdir(root)) == ["d", "l"]
+        assert os.listdir(root / "d") == ["l"]
+        assert os.listdir(staging_of(str(root))) == ["root"]
+
     def test_meta(self, tree: Tree, root: Path) -> None:
         first = one(tree, put(b"f", b"1"))
         assert first.entry is not None
@@ -234,6 +244,15 @@ class TreeContract:
             assert outcome.entry is not None
             assert found[path].matches(outcome.entry)
         assert (found[b"d"].kind, found[b"d/more"].kind) == (Kind.DIRECTORY, Kind.DIRECTORY)
+
+    def test_nothing_is_looked_at_over_a_link(self, tree: Tree, root: Path) -> None:
+        (root / "real/deep").mkdir(parents=True)
+        (root / "real/deep/f").touch()
+        (root / "l").symlink_to("real")
+        assert set(tree.scan([b"l", b"l/deep"])) == set(tree.scan([b"l/deep"])) == set()
+        assert set(tree.scan([b"", b"l", b"l/deep", b"real"])) == {b"l", b"real", b"real/deep"}
+        assert tree.survey({b"": b"", b"l": b"", b"l/deep": b""}).entries.keys() == {b"l", b"real"}
+        assert set(tree.scan([b"real/deep"])) == {b"real/deep/f"}
 
     def test_a_survey_passes_over_what_has_its_mark(self, tree: Tree, root: Path) -> None:
         do(tree, MakeDirectory(b"d"), MakeDirectory(b"e"))

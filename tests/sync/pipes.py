@@ -13,7 +13,7 @@ SERVER = Path("/usr/lib/openssh/sftp-server")
 class Pipes:
     """A child process as a byte channel."""
 
-    def __init__(self, *command: str, **options: object) -> None:
+    def __init__(self, *command: str) -> None:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
     def send(self, data: bytes) -> None:

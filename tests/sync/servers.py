@@ -31,7 +31,8 @@ class Socket:
 class Asyncssh:
     """asyncssh's SFTP server behind asyncssh's SSH server, reached by asyncssh's own client channel.
 
-    It answers out of order, reads and writes in pieces of its own size, and has no limits extension.
+    It answers out of order, and reads and writes in pieces of its own size. By how its client introduces
+    itself it guesses which of a symlink's two names comes first.
     """
 
     def __init__(self) -> None:
@@ -41,10 +42,10 @@ class Asyncssh:
         self._ends: list[asyncssh.SSHClientConnection] = []
         self._server = self._do(self._listen())
 
-    def channel(self) -> Socket:
-        """A new SFTP session."""
+    def channel(self, client: str) -> Socket:
+        """A new SFTP session of a client that introduces itself so."""
         ours, theirs = socket.socketpair()
-        self._do(self._carry(theirs))
+        self._do(self._carry(theirs, client))
         return Socket(ours)
 
     def close(self) -> None:
@@ -67,12 +68,11 @@ class Asyncssh:
             "127.0.0.1", 0, server_factory=Anybody, server_host_keys=[key], sftp_factory=asyncssh.SFTPServer
         )
 
-    async def _carry(self, theirs: socket.socket) -> None:
+    async def _carry(self, theirs: socket.socket, client: str) -> None:
         port = self._server.sockets[0].getsockname()[1]
         trusted = asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {self._key.export_public_key().decode()}")
-        # As our own connections introduce themselves: by it servers guess the order of a symlink's names.
         connection = await asyncssh.connect(
-            "127.0.0.1", port, username="x", known_hosts=trusted, client_version="paramiko_4", config=None
+            "127.0.0.1", port, username="x", known_hosts=trusted, client_version=client, config=None
         )
         self._ends.append(connection)
         stdin, stdout, _ = await connection.open_session(subsystem="sftp", encoding=None)

@@ -128,6 +128,19 @@ class TestOnce:
         bench.run()
         assert picture(bench.there) == wanted(bench.here)
 
+    def test_a_link_to_a_folder_becomes_a_folder_like_it(self, bench: Bench) -> None:
+        """What the host shows behind the link is not there yet, though its bytes are equal."""
+        (bench.here / "releases/1/static").mkdir(parents=True)
+        (bench.here / "releases/1/static/app.js").write_text("1")
+        (bench.here / "current").symlink_to("releases/1")
+        bench.run()
+        (bench.here / "current").unlink()
+        shutil.copytree(bench.here / "releases/1", bench.here / "current")
+        (bench.here / "releases/1/static/app.js").write_text("2")
+        report = bench.run()
+        assert (report["conflicts"], report["adopted"]) == ({}, 0)
+        assert picture(bench.there) == picture(bench.here)
+
     def test_equal_bytes_are_adopted_others_conflict(self, bench: Bench) -> None:
         fill(bench.here)
         bench.there.mkdir()

@@ -13,12 +13,12 @@ from devbox.adapters.helper.best import BestTree
 from devbox.adapters.helper.program import COMMAND
 from devbox.adapters.helper.remote import lock as remote
 from devbox.adapters.helper.tree import HelperTree
-from devbox.adapters.sftp import lock
+from devbox.adapters.sftp import lock, wire
 from devbox.adapters.sftp.client import Client
 from devbox.adapters.sftp.lock import OLD
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.errors import ConnectionLost, HostError
-from devbox.ports.tree import Owner, Result, Tree, staging_of
+from devbox.ports.tree import Owner, PutLink, Result, Tree, staging_of
 from tests.contracts.tree_contract import TreeContract, do, one, put
 from tests.sync.pipes import SERVER, Pipes, sftp_server
 from tests.sync.servers import Asyncssh
@@ -94,6 +94,13 @@ class TestHelperFarAway(TreeContract):
         tree.close()
 
 
+class Meddling(Pipes):
+    """A link that makes another name of one."""
+
+    def send(self, data: bytes) -> None:
+        super().send(data.replace(wire.text(b"target"), wire.text(b"TARGET")))
+
+
 class TestWithoutPosixRename(TreeContract):
     """A server that can only rename to where nothing stands (`-P` takes the extension away)."""
 
@@ -107,14 +114,22 @@ class TestWithoutPosixRename(TreeContract):
 
 
 class TestAsyncssh(TreeContract):
-    """A server that answers out of order."""
+    """A server that answers out of order. To this client it reads a symlink's names as OpenSSH does."""
+
+    client = "paramiko_4"
 
     @pytest.fixture
     def tree(self, root: Path, asyncssh_server: Asyncssh) -> Iterator[SftpTree]:
-        tree = SftpTree(asyncssh_server.channel(), str(root), "host")
+        tree = SftpTree(asyncssh_server.channel(self.client), str(root), "host")
         tree.prepare(b"token")
         yield tree
         tree.close()
+
+
+class TestAsSpecified(TestAsyncssh):
+    """The same server for a stranger: a symlink's names are in the order of the specification."""
+
+    client = "somebody_1"
 
 
 class TestHelperTree(TreeContract):
@@ -134,6 +149,27 @@ def test_without_a_helper_it_is_plain_sftp(root: Path, command: str) -> None:
     tree.prepare(b"token")
     assert tree.abilities.lane == "sftp"
     assert one(tree, put(b"f", b"1")).result is Result.DONE
+    tree.close()
+
+
+def test_a_server_that_makes_no_links(root: Path) -> None:
+    tree = SftpTree(sftp_server("-P", "symlink"), str(root), "host")
+    tree.prepare(b"token")
+    first, second = do(tree, PutLink(b"l", b"target"), put(b"f", b"1"))
+    assert (first.result, first.why) == (Result.FAILED, "the server makes no symbolic links")
+    assert second.result is Result.DONE, "the others go on"
+    assert os.listdir(root) == ["f"]
+    tree.close()
+
+
+def test_a_server_that_makes_another_link(root: Path) -> None:
+    """It is read back in staging; nothing of it comes into the tree."""
+    tree = SftpTree(Meddling(str(SERVER)), str(root), "host")
+    tree.prepare(b"token")
+    outcome = one(tree, PutLink(b"l", b"target"))
+    assert (outcome.result, outcome.why) == (Result.FAILED, "the server made a link to TARGET of it")
+    assert os.listdir(root) == []
+    assert os.listdir(staging_of(str(root))) == ["root"]
     tree.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from devbox.adapters.sftp import puts, wire
+from devbox.adapters.sftp import links, puts, wire
 from devbox.adapters.sftp.client import Task
 from devbox.adapters.sftp.places import Places, blocked, failed, with_target
 from devbox.ports.tree import (
@@ -29,7 +29,7 @@ def task(places: Places, operation: Operation, sent: Sent) -> Task[Outcome]:
         put = puts.put_in_place if operation.in_place else puts.put
         return put(places, operation, sent)
     if isinstance(operation, PutLink):
-        return puts.put_link(places, operation)
+        return links.put_link(places, operation)
     if isinstance(operation, MakeDirectory):
         return make_directory(places, operation)
     if isinstance(operation, SetMeta):

@@ -44,6 +44,8 @@ class Places:
     staging: bytes
     chunk: int = 32 * 1024
     posix_rename: bool = True
+    link_first: bool | None = None
+    """Whether SYMLINK's first name becomes the link; `None` while that is not known."""
     warm: deque[tuple[bytes, bytes]] = field(default_factory=deque)
     """Staging files that are open already: path and handle."""
     _prefix: bytes = field(default_factory=lambda: secrets.token_hex(4).encode())

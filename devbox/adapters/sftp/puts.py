@@ -56,7 +56,7 @@ def put(places: Places, operation: Put, sent: Sent) -> Task[Outcome]:
         handle = opened.blob
     outcome, found = yield from _stage(places, operation, handle, sent)
     if outcome.result is Result.DONE:
-        outcome = yield from _into_place(places, operation, name, found, outcome)
+        outcome = yield from into_place(places, operation, name, found, outcome)
     if outcome.result is not Result.DONE:
         yield [wire.remove(name)]
     return outcome
@@ -92,7 +92,7 @@ def _stage(places: Places, operation: Put, handle: bytes, sent: Sent) -> Task[tu
     return Outcome(operation, Result.DONE, entry, digest.digest()), found
 
 
-def _into_place(
+def into_place(
     places: Places, operation: Put | PutLink, name: bytes, found: Reply, outcome: Outcome
 ) -> Task[Outcome]:
     """Rename what was staged over what stands there, if that may be replaced."""
@@ -121,17 +121,4 @@ def put_in_place(places: Places, operation: Put, sent: Sent) -> Task[Outcome]:
     if not opened.ok:
         return failed(operation, opened)
     outcome, _ = yield from _stage(places, operation, opened.blob, sent)
-    return outcome
-
-
-def put_link(places: Places, operation: PutLink) -> Task[Outcome]:
-    """The same for a symbolic link."""
-    name = places.staged()
-    made, found = yield [wire.symlink(operation.target, name), wire.lstat(places.at(operation.path))]
-    if not made.ok:
-        return failed(operation, made)
-    done = Outcome(operation, Result.DONE, Entry(Kind.LINK, target=operation.target, coarse=True))
-    outcome = yield from _into_place(places, operation, name, found, done)
-    if outcome.result is not Result.DONE:
-        yield [wire.remove(name)]
     return outcome

@@ -5,9 +5,8 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
-from devbox.adapters.sftp import edits, puts, wire
+from devbox.adapters.sftp import edits, links, listing, puts, wire
 from devbox.adapters.sftp.client import HANDLES, Client, Task
 from devbox.adapters.sftp.lock import Lock
 from devbox.adapters.sftp.over import ByteChannel
@@ -17,11 +16,11 @@ from devbox.adapters.sftp.wire import Reply
 from devbox.ports.tree import (
     Abilities,
     Entry,
-    Kind,
     MakeDirectory,
     Operation,
     Outcome,
     Owner,
+    PutLink,
     RemoveDirectory,
     Result,
     RootFacts,
@@ -63,10 +62,7 @@ class SftpTree:
         self._lock = enter_staging(self._client, self._places, owner, self._host)
 
     def scan(self, directories: Iterable[bytes]) -> Mapping[bytes, Entry]:
-        found: dict[bytes, Entry] = {}
-        for listing in self._client.run(self._list(directory) for directory in directories):
-            found.update(listing)
-        return found
+        return listing.scan(self._client, self._places, directories)
 
     def survey(self, marks: Mapping[bytes, bytes]) -> Survey:
         """Whole seconds are too coarse for marks: everything is listed."""
@@ -77,6 +73,8 @@ class SftpTree:
 
     def apply(self, waves: Sequence[Sequence[Operation]], sent: Sent) -> Iterator[Outcome]:
         for wave in waves:
+            if self._places.link_first is None and any(isinstance(one, PutLink) for one in wave):
+                self._client.one(links.find_order(self._places))
             yield from self._wave(wave, sent)
 
     def digests(self, paths: Iterable[bytes]) -> Mapping[bytes, bytes]:
@@ -121,27 +119,6 @@ class SftpTree:
         elif again:
             for operation in again:
                 yield self._client.one(edits.task(self._places, operation, sent))
-
-    def _list(self, directory: bytes) -> Task[dict[bytes, Entry]]:
-        path = self._places.at(directory)
-        (opened,) = yield [wire.opendir(path)]
-        if not opened.ok:
-            return {}
-        names: list[tuple[bytes, Entry]] = []
-        ahead, ended = 2, False
-        while not ended:
-            for reply in (yield [wire.readdir(opened.blob)] * ahead):
-                ended = ended or not reply.ok
-                names.extend(reply.names)
-            ahead = min(ahead * 2, 16)
-        yield [wire.close(opened.blob)]
-        prefix = directory + b"/" if directory else b""
-        found = {prefix + name: entry for name, entry in names if name not in (b".", b"..")}
-        links = [name for name, entry in found.items() if entry.kind is Kind.LINK]
-        replies = (yield [wire.readlink(self._places.at(name)) for name in links]) if links else []
-        for name, reply in zip(links, replies, strict=True):
-            found[name] = replace(found[name], target=reply.names[0][0] if reply.names else b"")
-        return found
 
     def _digest(self, path: bytes) -> Task[tuple[bytes, bytes]]:
         (opened,) = yield [wire.open_file(self._places.at(path), wire.FOR_READING)]

@@ -169,6 +169,6 @@ def readlink(path: bytes) -> Request:
     return Request(_READLINK, text(path))
 
 
-def symlink(target: bytes, path: bytes) -> Request:
-    """In the order of OpenSSH, which every server has followed since: target first."""
-    return Request(_SYMLINK, text(target) + text(path))
+def symlink(first: bytes, second: bytes) -> Request:
+    """Which of the two becomes the link, and which the target, depends on the server: see `links`."""
+    return Request(_SYMLINK, text(first) + text(second))

@@ -8,7 +8,7 @@ import zlib
 from _blake2 import blake2b
 
 from devbox.adapters.helper.remote import wire as shape
-from devbox.adapters.helper.remote.entries import kind_of
+from devbox.adapters.helper.remote.entries import kind_of, state_of
 from devbox.adapters.helper.remote.lock import Lock
 from devbox.adapters.helper.remote.places import Places
 
@@ -53,11 +53,15 @@ class Questions:
         return shape.DONE, self.places.staging
 
     def scan(self, ask: Request) -> tuple[int, bytes]:
-        """The listings of many folders, sent piece by piece while more is looked at."""
+        """The listings of many folders, sent piece by piece while more is looked at.
+
+        What is reached over a link is not in the tree: it belongs elsewhere.
+        """
         parts: list[bytes] = []
         size = 0
+        real = {b"": True}
         for folder, known in marked(ask):
-            members = self.members(self.places.at(folder))
+            members = self.members(self.places.at(folder)) if self.is_real(folder, real) else None
             if members is None:
                 continue
             if known and mark(members) == known:
@@ -70,6 +74,14 @@ class Questions:
                 self.wire.answer(ask.number, shape.MORE, zlib.compress(b"".join(parts), 1))
                 parts, size = [], 0
         return shape.DONE, zlib.compress(b"".join(parts), 1)
+
+    def is_real(self, folder: bytes, real: dict[bytes, bool]) -> bool:
+        """Whether it and all above it are folders, none a link; `real` says it of those seen before."""
+        if folder not in real:
+            above = folder.rpartition(b"/")[0]
+            state = state_of(self.places.at(folder)) if self.is_real(above, real) else None
+            real[folder] = state is not None and stat.S_ISDIR(state.st_mode)
+        return real[folder]
 
     def members(self, folder: bytes) -> list[tuple[bytes, bytes]] | None:
         """Names in a folder, and what they are, packed; None when there is no such folder."""
