@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -21,6 +23,16 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests never assert seconds; hypothesis would, by default.
     settings.register_profile("devbox", deadline=None)
     settings.load_profile("devbox")
+
+
+@pytest.fixture(autouse=True)
+def _checkout_stays_clean() -> Iterator[None]:
+    """No test leaves anything beside the code: such things have been committed by mistake."""
+    top = Path(__file__).parent.parent
+    before = set(os.listdir(top))
+    yield
+    left = {name for name in set(os.listdir(top)) - before if not name.startswith(".")}
+    assert not left, f"left in {top}: {sorted(left)}"
 
 
 @pytest.fixture
