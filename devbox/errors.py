@@ -76,6 +76,10 @@ class ConnectionLost(HostError):
     """An established connection broke; what was under way may be repeated."""
 
 
+class RootRefused(HostError):
+    """The remote root of a sync cannot be written to: permissions, a full disk, a read-only file system."""
+
+
 class ScriptFailed(HostError):
     """A staged script ended with an error on the host."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from devbox.errors import HostError
+from devbox.errors import HostError, RootRefused
 from devbox.ports.tree import Owner
 
 
@@ -19,7 +19,7 @@ def no_folder(root: str, host: str) -> HostError:
 
 def cannot_make(root: str, staging: str, host: str, why: str) -> HostError:
     """The root is missing and this user may not make it."""
-    return HostError(
+    return RootRefused(
         "the remote root does not exist and cannot be made by this user",
         where=f"{host}:{root}",
         why=why,
@@ -29,7 +29,7 @@ def cannot_make(root: str, staging: str, host: str, why: str) -> HostError:
 
 def cannot_write(root: str, staging: str, host: str, why: str) -> HostError:
     """Neither beside nor in the root files can be staged."""
-    return HostError(
+    return RootRefused(
         "the remote root cannot be written to",
         where=f"{host}:{root}",
         why=why,

@@ -42,6 +42,8 @@ class Standing:
             words.append(f"{status['queued']} queued")
         if status["conflicts"]:
             words.append(f"{len(status['conflicts'])} in conflict")
+        if status["problems"]:
+            words.append(f"{len(status['problems'])} cannot be written (devbox sync --status)")
         if status["parked"]:
             words.append(f"{status['parked']} deletes wait (devbox sync --confirm-deletes)")
         if self._rate:
@@ -66,7 +68,7 @@ def show_status(console: Console, config: Config) -> None:
         return
     lines = [line for one in answer["sessions"] for line in _status_lines(one)]
     console.result("\n".join(lines), {"watching": True, **answer})
-    if any(one["conflicts"] or one["parked"] for one in answer["sessions"]):
+    if any(one["conflicts"] or one["parked"] or one["problems"] for one in answer["sessions"]):
         raise typer.Exit(EXIT_SYNC)
 
 

@@ -75,7 +75,7 @@ class Beside:
         if not now or changes.subtrees:
             self._waiting = self._waiting.merged(Changes(frozenset(now)))
             return
-        tree, report = self.link.second(), Report()
+        tree, report = self.link.second(), Report(problems=self.rounds.problems)
         view, plan = self.rounds.part(tree, now, ())
         doubtful = self.rounds.apply(tree, view, plan, report)
         self.settling.later(doubtful, time.monotonic())

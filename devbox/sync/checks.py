@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,9 @@ def _agreed(seen: glance.Glance | None) -> Finding:
         )
         return Finding(Verdict.WARNING, evidence, "devbox sync")
     if seen.conflicts:
-        first = next(iter(seen.conflicts))
-        named = ", ".join(printable(path) for path in list(seen.conflicts)[:_SHOWN])
-        more = ", …" if len(seen.conflicts) > _SHOWN else ""
-        evidence = f"changed on both sides: {named}{more}"
-        return Finding(Verdict.WARNING, evidence, f"devbox sync --take local|remote {printable(first)}")
+        paths = [printable(path) for path in seen.conflicts]
+        evidence = f"changed on both sides: {_named(paths)}"
+        return Finding(Verdict.WARNING, evidence, f"devbox sync --take local|remote {paths[0]}")
     if seen.intents:
         evidence = f"was broken off with {seen.intents} operations on their way"
         return Finding(Verdict.WARNING, evidence, "devbox sync")
@@ -58,7 +56,14 @@ def _watching(answer: Mapping[str, Any] | None) -> Finding:
     if any(one["parked"] for one in sessions):
         waiting = sum(one["parked"] for one in sessions)
         return Finding(Verdict.WARNING, f"{waiting} deletes wait for a yes", "devbox sync --confirm-deletes")
+    if any(one["problems"] for one in sessions):
+        paths = [path for one in sessions for path in one["problems"]]
+        return Finding(Verdict.WARNING, f"{_named(paths)} cannot be written", "devbox sync --status")
     if any(one["state"] == "offline" for one in sessions):
         return Finding(Verdict.WARNING, "it has no connection and tries again", "devbox sync --status")
     saves = sum(one["saves"] for one in sessions)
     return Finding(Verdict.OK, f"{states}; {saves} changes sent")
+
+
+def _named(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:_SHOWN]) + (", …" if len(paths) > _SHOWN else "")

@@ -37,6 +37,8 @@ class Outcomes:
     plan: Plan
     report: Report
     agreed: dict[bytes, Record] = field(default_factory=dict)
+    news: set[bytes] = field(default_factory=set)
+    """Paths with a problem that they did not have before."""
     kept: list[bytes] = field(default_factory=list)
     """Folders that are gone here and could not be removed there."""
 
@@ -102,11 +104,13 @@ class Outcomes:
     def _settle(self, outcome: Outcome, agreed: dict[bytes, Record]) -> bool:
         """Put one outcome into the index, or into `agreed`. False: its path must be looked at again."""
         operation, path, index = outcome.operation, outcome.operation.path, self.doubts.index
-        self.report.problems.pop(path, None)
+        before = self.report.problems.pop(path, None)
         if outcome.result in (Result.UNSTABLE, Result.FAILED):
             index.undone(operation)
             if outcome.result is Result.FAILED:
                 self.report.problems[path] = outcome.why
+                if before != outcome.why:
+                    self.news.add(path)
             return False
         if isinstance(operation, Remove | RemoveDirectory):
             if outcome.result is Result.KEPT:
@@ -134,7 +138,8 @@ class Outcomes:
         data: dict[str, object] = {"path": shown, "result": result.value, "operation": verb(operation)}
         if isinstance(operation, Move):
             data["to"] = printable(operation.target)
-        if result is Result.FAILED:
+        if result is Result.FAILED and operation.path in self.news:  # a problem is said once
+            self.news.discard(operation.path)
             data["why"] = outcome.why
             self.emit(Event("sync.problem", f"problem: {shown}: {outcome.why}", data))
         elif result is Result.DONE:

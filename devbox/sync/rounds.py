@@ -36,6 +36,8 @@ class Rounds:
     """Told of content bytes as they leave."""
     between: Sent = lambda count: None
     """Told as well; may do a round of its own, on another tree."""
+    problems: dict[bytes, str] = field(default_factory=dict)
+    """What could not be done at the last try of a watch, and why."""
     started_ns: int = 0
     """When the round began to look."""
     _whole: tuple[View, Plan] | None = None

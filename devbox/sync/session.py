@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from devbox.errors import ConnectionLost
+from devbox.errors import ConnectionLost, HostUnreachable
 from devbox.ports.events import Emit, Event
 from devbox.ports.tree import Put
 from devbox.ports.watcher import Watcher
@@ -42,7 +42,9 @@ class Session:
         for attempt in range(PATIENCE - 1):
             try:
                 return self.catch_up(report)
-            except ConnectionLost as lost:
+            except (ConnectionLost, HostUnreachable) as lost:
+                if isinstance(lost, HostUnreachable) and not self.link.lane:
+                    raise  # it was never reached
                 self.link.drop()
                 self._emit(Event("sync.offline", f"connection lost ({lost.why or lost.what}); trying again"))
                 time.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
@@ -64,6 +66,8 @@ class Session:
                 break
             view, plan = self.rounds.part(tree, doubtful, ())
             doubtful = self.rounds.apply(tree, view, plan, report)
+        for path in report.problems.keys() - doubtful:
+            del report.problems[path]
         for path in doubtful:
             report.problems.setdefault(path, "keeps changing while it is read")
         self._index.forget_intents(doubtful | self.rounds.brake.parked)
@@ -147,7 +151,9 @@ class Session:
 
     def word(self) -> str:
         """How things stand, when nothing is under way."""
-        return "conflicts" if self._index.conflicts() else "in step"
+        if self._index.conflicts():
+            return "conflicts"
+        return "problems" if self.rounds.problems else "in step"
 
     def skipped(self) -> dict[str, str]:
         """What is never sent, and why: sockets, devices, links out of the tree."""
@@ -166,6 +172,7 @@ class Session:
             "saves": state.saves,
             "parked": len(self.rounds.brake.parked),
             "conflicts": {printable(path): why for path, why in self._index.conflicts().items()},
+            "problems": {printable(path): why for path, why in dict(self.rounds.problems).items()},
             "skipped": self.skipped(),
         }
 

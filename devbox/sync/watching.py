@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from devbox.errors import ConnectionLost, DevboxError, HostUnreachable
+from devbox.errors import ConnectionLost, DevboxError, HostUnreachable, RootRefused
 from devbox.ports.events import Emit, Event
 from devbox.ports.watcher import Changes, Watcher
 from devbox.sync.beside import Beside
@@ -81,7 +81,7 @@ class Watching:
         paths, subtrees = self.settling.take(time.monotonic(), everything=bool(flushes))
         try:
             self._follow(paths, subtrees, quiet=not changes)
-        except ConnectionLost as lost:
+        except (ConnectionLost, HostUnreachable, RootRefused) as lost:
             self._offline(lost)
             self._online()
         for request in flushes:
@@ -112,16 +112,20 @@ class Watching:
 
     def _rounds(self, doubtful: set[bytes], below: set[bytes]) -> set[bytes]:
         """Rounds until nothing is in doubt, or patience ends; what is still in doubt."""
-        report, rounds, state = Report(), self.session.rounds, self.session.state
-        for _ in range(PATIENCE):
+        rounds, state, looked_at = self.session.rounds, self.session.state, set(doubtful)
+        report = Report(problems=rounds.problems)
+        for attempt in range(PATIENCE):
             view, plan = rounds.part(self.session.link.open(), doubtful, below)
             with self.beside.round(plan):
                 doubtful, below = rounds.apply(self.session.link.open(), view, plan, report), set()
             for one in plan.operations:
                 state.last = printable(one.path)
             self.emit(Event("sync.followed", _burst(plan), {"operations": plan.size}))
-            if not doubtful:
-                break
+            if not doubtful or (attempt and doubtful <= rounds.problems.keys()):
+                break  # what the host refused twice waits for a while
+        self.settling.done(looked_at - doubtful)
+        for path in looked_at - doubtful:
+            rounds.problems.pop(path, None)
         self._count(report)
         return doubtful
 
@@ -145,18 +149,22 @@ class Watching:
 
     def _online(self) -> None:
         """Connect and catch up, as often as it takes."""
-        attempt = 0
+        attempt, said = 0, ""
         while not self.stop.is_set():
             try:
-                report = self.session.catch_up(Report())
+                report = self.session.catch_up(Report(problems=self.session.rounds.problems))
+                self.settling.later(report.problems, time.monotonic())
                 self.session.state.word = self.session.word()
                 self.emit(Event("sync.ready", self.ready(report), report.as_data()))
                 self.session.state.rtt = self.session.link.open().idle()
                 return
-            except (ConnectionLost, HostUnreachable) as lost:
+            except (ConnectionLost, HostUnreachable, RootRefused) as lost:
                 first = not self.session.link.lane
-                if first and (attempt == PATIENCE or isinstance(lost, HostUnreachable)):
+                if first and (attempt == PATIENCE or not isinstance(lost, ConnectionLost)):
                     raise  # no connection yet: say so instead of waiting for ever
+                if isinstance(lost, RootRefused) and said != str(lost):
+                    said = str(lost)
+                    self.emit(Event("sync.offline", f"waiting: {said}"))
                 self.session.link.drop()
                 self.session.state.word = "offline"
                 self.stop.wait(BACKOFF[min(attempt, len(BACKOFF) - 1)])

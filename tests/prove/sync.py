@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from tests.sync.chaos import Result, run_seed
@@ -23,16 +25,16 @@ def main() -> int:
     summary = {
         "seeds": len(results),
         "operations": wish.ops * len(results),
-        "kills": sum(one.kills for one in results),
-        "cuts": sum(one.cuts for one in results),
+        "faults": dict(sum((one.faults for one in results), Counter[str]())),
         "reads": sum(one.reads for one in results),
         "torn": sum(len(one.torn) for one in results),
         "mismatches": sum(len(one.mismatches) + len(one.index) for one in results),
+        "ended": sum(len(one.ended) for one in results),
         "bad_seeds": [one.seed for one in bad],
         "seconds": round(sum(one.seconds for one in results), 1),
     }
     print(json.dumps(summary, indent=2))
-    words = (f"{name} {summary[name]}" for name in ("seeds", "operations", "kills", "cuts", "reads", "torn"))
+    words = (f"{name} {summary[name]}" for name in ("seeds", "operations", "faults", "reads", "torn"))
     print("; ".join(words), f"; mismatches {summary['mismatches']}", file=sys.stderr)
     return 1 if bad else 0
 
@@ -41,8 +43,6 @@ def _one(seed: int, operations: int) -> Result:
     base = Path(tempfile.mkdtemp(prefix=f"devbox-chaos-{seed}-"))
     result = run_seed(seed, operations, base)
     if result.good:
-        import shutil
-
         shutil.rmtree(base)
     else:
         print(f"seed {seed}: {result}\n  kept in {base}", file=sys.stderr)

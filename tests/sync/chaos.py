@@ -1,7 +1,7 @@
-"""Chaos: random work on a tree while the link breaks and our process dies; at last both sides agree.
+"""Chaos: random work on a tree while link and host break and our process dies; at last both sides agree.
 
-The process under test is a real one (`python -m tests.sync.chaos`), so that SIGKILL is SIGKILL; its server
-is OpenSSH's own sftp-server over pipes, so that a seed takes a second. A reader hashes remote files all the
+The process under test is a real one (`chaos_process`), so that SIGKILL is SIGKILL; its server is OpenSSH's
+own sftp-server, or the helper, over pipes, so that a seed takes seconds. A reader hashes remote files all the
 while: each must be one that the local tree had at some time, whole.
 """
 
@@ -17,22 +17,20 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devbox.adapters.helper.best import BestTree
-from devbox.adapters.helper.program import COMMAND
-from devbox.adapters.inotify import Inotify
-from devbox.adapters.sftp.tree import SftpTree
-from devbox.ports.events import Event
-from devbox.ports.tree import Owner, Tree
-from devbox.sync.control import Control, ask
+from devbox.sync.control import ask
 from devbox.sync.index import Index
-from devbox.sync.place import Place
-from devbox.sync.session import Session
-from tests.sync.pipes import Pipes, sftp_server
 
+KILL = "kill"
+_FAULTS = {KILL: 10, "cut": 6, "black hole": 2, "slow link": 4, "full disk": 4, "host restarts": 2}
+"""How often each comes, in a thousand operations."""
+_PAUSES = 130
+"""So many of a thousand operations are followed by a pause."""
+_TOP = Path(__file__).parents[2]
 _NAMES = ["a", "b", "c.py", "d.py", "e e", "f\nf", "é", "deep", "pkg", "x.bin"]
 
 
@@ -201,15 +199,16 @@ class Result:
     seed: int
     reads: int
     torn: list[str]
-    kills: int
-    cuts: int
+    faults: Counter[str]
     mismatches: list[str]
     index: list[str]
+    ended: list[str]
+    """Why the watching process ended by itself: nothing that happens here is a reason."""
     seconds: float
 
     @property
     def good(self) -> bool:
-        return not (self.torn or self.mismatches or self.index)
+        return not (self.torn or self.mismatches or self.index or self.ended)
 
 
 def run_seed(seed: int, operations: int, base: Path) -> Result:
@@ -223,18 +222,17 @@ def run_seed(seed: int, operations: int, base: Path) -> Result:
     # Empty is what a file is between open(2) with O_TRUNC and its write(2), for local readers as well.
     hand.written |= {hashlib.sha256(data).hexdigest() for data in (b"*.ignored\n", b"")}
     hand.create()
-    reader = Reader(there, hand)
-    child, kills, cuts = _spawn(here, there, state, lane), 0, 0
+    reader, child, faults = Reader(there, hand), _spawn(here, there, state, lane), Counter[str]()
     for _ in range(operations):
         hand.work()
-        chance = choose.random()
-        if chance < 0.01:
+        fault = _chosen(choose.random() * 1000)
+        if fault == KILL:
             child.send_signal(signal.SIGKILL)
             child.wait()
-            child, kills = _spawn(here, there, state, lane), kills + 1
-        elif chance < 0.02:
-            cuts += _cut(state)
-        elif chance < 0.15:
+            child = _spawn(here, there, state, lane)
+        if fault == KILL or (fault and _break(state, fault)):
+            faults[fault] += 1
+        elif choose.random() * 1000 < _PAUSES:
             time.sleep(choose.random() * 0.03)
     mismatches = _quiet(here, there, state)
     child.send_signal(signal.SIGKILL)
@@ -243,19 +241,30 @@ def run_seed(seed: int, operations: int, base: Path) -> Result:
     reader.join()
     wrong = _index(here, state)
     seconds = time.monotonic() - start
-    return Result(seed, reader.reads, reader.torn, kills, cuts, mismatches, wrong, seconds)
+    return Result(seed, reader.reads, reader.torn, faults, mismatches, wrong, _ended(state), seconds)
+
+
+def _chosen(chance: float) -> str:
+    """The fault that comes at that chance (0 to 1000); mostly none."""
+    for fault, often in _FAULTS.items():
+        chance -= often
+        if chance < 0:
+            return fault
+    return ""
 
 
 def _spawn(here: Path, there: Path, state: Path, lane: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.sync.chaos", str(here), str(there), str(state), lane]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "tests.sync.chaos_process", str(here), str(there), str(state), lane]
+    environment = {**os.environ, "PYTHONPATH": str(_TOP)}
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=here.parent, env=environment)
 
 
-def _cut(state: Path) -> bool:
-    """Cut the child's link; it may have to come up first."""
+def _break(state: Path, fault: str) -> bool:
+    """Let it happen; the child may have to come up first."""
     end = time.monotonic() + 2
     while time.monotonic() < end:
-        if ask(state, "cut", timeout=5) is not None:
+        answer = ask(state, fault, timeout=5)
+        if answer and answer["happened"]:
             return True
         time.sleep(0.02)
     return False
@@ -275,74 +284,14 @@ def _quiet(here: Path, there: Path, state: Path) -> list[str]:
     return [*wrong, f"the watching process says {answer}"]
 
 
+def _ended(state: Path) -> list[str]:
+    lines = map(json.loads, (state / "events.jsonl").read_text().splitlines())
+    return [line[3] for line in lines if line[2] == "ended"]
+
+
 def _index(here: Path, state: Path) -> list[str]:
     """Paths where the index says something else than the tree."""
     index = Index(state / "index.sqlite")
     known, real = index.records(), picture(here)
     index.close()
     return [repr(path) for path in {*known, *real} if (path in known) != (path in real)]
-
-
-class _Host:
-    """Opens trees for the child, and cuts their links."""
-
-    def __init__(self, root: str, lane: str) -> None:
-        self.root, self.lane = root, lane
-        self.channel: Pipes | None = None
-
-    def connect(self) -> Tree:
-        if self.lane == "sftp":
-            return SftpTree(self.serve(), self.root, "host")
-        return BestTree(self.help, self.serve, self.root, "host")
-
-    def serve(self) -> Pipes:
-        self.channel = sftp_server()
-        return self.channel
-
-    def help(self) -> Pipes:
-        self.channel = Pipes("sh", "-c", COMMAND)
-        return self.channel
-
-    def cut(self) -> None:
-        if self.channel:
-            self.channel.process.kill()
-
-
-class _Diary:
-    """Every event of every process of a seed, for whoever has to find out what went wrong."""
-
-    def __init__(self, state: Path) -> None:
-        state.mkdir(parents=True, exist_ok=True)
-        self.file = (state / "events.jsonl").open("a", buffering=1)
-
-    def __call__(self, event: Event) -> None:
-        self.file.write(
-            json.dumps([round(time.time(), 4), os.getpid(), event.kind, event.text, event.data]) + "\n"
-        )
-
-
-def main() -> None:
-    """The process under test: a watching session that is told to cut its own link."""
-    here, there, state, lane = sys.argv[1:5]
-    host = _Host(there, lane)
-    session = Session(
-        Place(os.fsencode(here), there, "host", Path(state), owner=Owner("chaos", "chaos")),
-        host.connect,
-        _Diary(Path(state)),
-    )
-    session.rounds.brake.confirmed = True  # chaos deletes most of a small tree now and then
-
-    def answer(question: str) -> dict[str, object]:
-        if question == "cut":
-            host.cut()
-            return {}
-        request = session.flush()
-        request.done.wait(20)
-        return {**session.status(), **request.report}
-
-    Control(Path(state), answer)
-    session.watch(lambda place, covers: Inotify(place.root, covers), threading.Event())
-
-
-if __name__ == "__main__":
-    main()

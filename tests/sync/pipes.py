@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import subprocess
 from pathlib import Path
 
@@ -14,7 +15,15 @@ class Pipes:
     """A child process as a byte channel."""
 
     def __init__(self, *command: str) -> None:
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        # What `fill` forbids fails then, and ends nobody.
+        words = ("sh", "-c", 'trap "" XFSZ; exec "$@"', "sh", *command)
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+
+    def fill(self, full: bool) -> None:
+        """Let the child find the disk full, or no longer: it can write nothing into any file."""
+        limit = 0 if full else resource.RLIM_INFINITY
+        hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (limit, hard))
 
     def send(self, data: bytes) -> None:
         assert self.process.stdin is not None

@@ -10,7 +10,7 @@ from devbox.ports.tree import PutLink
 from devbox.sync.checks import checks
 from devbox.sync.index import Index
 
-STATUS = {"state": "in step", "parked": 0, "saves": 3}
+STATUS = {"state": "in step", "parked": 0, "saves": 3, "problems": {}}
 
 
 def look(file: Path, answer: dict[str, Any] | None = None) -> tuple[Finding, Finding]:
@@ -56,4 +56,6 @@ def test_what_the_watching_process_says(tmp_path: Path) -> None:
     assert look(file, {"sessions": [STATUS]})[1].evidence == "in step; 3 changes sent"
     parked = look(file, {"sessions": [STATUS, {**STATUS, "parked": 60}]})[1]
     assert (parked.evidence, parked.fix) == ("60 deletes wait for a yes", "devbox sync --confirm-deletes")
+    refused = look(file, {"sessions": [{**STATUS, "problems": {"a.py": "disk full"}}]})[1]
+    assert (refused.evidence, refused.fix) == ("a.py cannot be written", "devbox sync --status")
     assert look(file, {"sessions": [{**STATUS, "state": "offline"}]})[1].verdict is Verdict.WARNING

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from devbox.adapters.helper.best import BestTree
+from devbox.adapters.helper.program import COMMAND
 from devbox.adapters.inotify import Inotify
 from devbox.adapters.sftp.tree import SftpTree
-from devbox.errors import SyncHalted
+from devbox.errors import HostUnreachable, SyncHalted
 from devbox.ports.events import Event
-from devbox.ports.tree import Operation, Outcome, Remove, Result, Sent, Tree
+from devbox.ports.tree import Operation, Outcome, Owner, Remove, Result, Sent, Tree
 from devbox.sync.model import Report
 from devbox.sync.place import Place
 from devbox.sync.session import Session
@@ -47,13 +49,32 @@ class Bench:
     state: Path
     events: list[Event] = field(default_factory=list)
     channels: list[Pipes] = field(default_factory=list)
+    full: bool = False
+    """Whether the disk there is full when a connection is made."""
+    away: bool = False
+    """Whether nobody answers there."""
+    helped: bool = False
+    """Whether the account has a shell and python3."""
 
     def connect(self) -> Tree:
-        self.channels.append(sftp_server())
-        return SftpTree(self.channels[-1], str(self.there), "host")
+        if self.away:
+            raise HostUnreachable("nobody answers", where="host")
+        if self.helped:
+            return BestTree(self.help, sftp_server, str(self.there), "host")
+        return SftpTree(self.opened(sftp_server()), str(self.there), "host")
+
+    def help(self) -> Pipes:
+        return self.opened(Pipes("sh", "-c", COMMAND))
+
+    def opened(self, channel: Pipes) -> Pipes:
+        channel.fill(self.full)
+        self.channels.append(channel)
+        return channel
 
     def place(self, *ignore: str) -> Place:
-        return Place(os.fsencode(self.here), str(self.there), "host", self.state, ignore)
+        return Place(
+            os.fsencode(self.here), str(self.there), "host", self.state, ignore, owner=Owner("us", "us")
+        )
 
     def session(self, *ignore: str) -> Session:
         return Session(self.place(*ignore), self.connect, self.events.append)
@@ -493,6 +514,65 @@ class TestWatch:
         watching.until(lambda: (bench.there / "app.py").read_text() == "while it was cut")
         watching.flush()
         assert picture(bench.there) == wanted(bench.here)
+
+    def test_what_the_host_cannot_take_is_said_once_and_tried_again(
+        self, bench: Bench, watching: Watching
+    ) -> None:
+        bench.channels[-1].fill(True)
+        (bench.here / "app.py").write_text("more than fits on a disk that is full")
+        (bench.here / "pkg" / "a.py").unlink()
+        watching.until(lambda: not (bench.there / "pkg" / "a.py").exists())
+        for _ in range(10):
+            watching.flush()
+        status = watching.session.status()
+        assert (status["state"], list(status["problems"])) == ("problems", ["app.py"])
+        assert len([one for one in bench.events if one.kind == "sync.problem"]) == 1
+        assert (bench.there / "app.py").read_text() == "print('hello')\n"
+        bench.channels[-1].fill(False)
+        watching.until(lambda: watching.session.status()["state"] == "in step")
+        assert watching.session.status()["problems"] == {}
+        assert picture(bench.there) == wanted(bench.here)
+
+    def test_what_the_host_could_not_take_at_the_start_is_tried_again(self, bench: Bench) -> None:
+        fill(bench.here)
+        bench.run()
+        (bench.here / "app.py").write_text("more than fits on a disk that is full")
+        bench.full = True
+        running = Watching(bench)
+        assert list(running.session.status()["problems"]) == ["app.py"]
+        bench.channels[-1].fill(False)
+        running.until(lambda: running.session.status()["state"] == "in step")
+        running.close()
+        assert picture(bench.there) == wanted(bench.here)
+
+    @pytest.mark.parametrize("helped", [True, False])
+    def test_a_link_that_breaks_while_the_disk_is_full_is_mended(self, bench: Bench, helped: bool) -> None:
+        """Not even the lock can be written then: a watch that worked waits until it can."""
+        fill(bench.here)
+        bench.helped = helped
+        running = Watching(bench)
+        assert running.session.status()["lane"] == ("helper" if helped else "sftp")
+        bench.full = True
+        bench.channels[-1].process.kill()
+        connections = len(bench.channels)
+        (bench.here / "app.py").write_text("saved meanwhile")
+        running.until(lambda: len(bench.channels) > connections)
+        time.sleep(0.2)
+        assert (bench.there / "app.py").read_text() == "print('hello')\n"
+        bench.full = False
+        for channel in bench.channels[connections:]:
+            channel.fill(False)
+        running.until(lambda: (bench.there / "app.py").read_text() == "saved meanwhile")
+        running.close()
+
+    def test_a_host_that_is_away_for_a_while(self, bench: Bench, watching: Watching) -> None:
+        bench.away = True
+        bench.channels[-1].process.kill()
+        (bench.here / "app.py").write_text("saved meanwhile")
+        watching.until(lambda: watching.session.status()["state"] == "offline")
+        time.sleep(0.2)
+        bench.away = False
+        watching.until(lambda: (bench.there / "app.py").read_text() == "saved meanwhile")
 
     def test_new_ignore_rules_hold_at_once(self, bench: Bench, watching: Watching) -> None:
         (bench.here / ".gitignore").write_text("*.pyc\n")

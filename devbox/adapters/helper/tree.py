@@ -12,7 +12,7 @@ from devbox.adapters.helper.program import program
 from devbox.adapters.helper.remote import wire
 from devbox.adapters.roots import cannot_make, cannot_write, held_by, locked, no_folder
 from devbox.adapters.sftp.over import ByteChannel
-from devbox.errors import DevboxError, HostError
+from devbox.errors import DevboxError, RootRefused
 from devbox.ports.tree import (
     STAGING,
     Abilities,
@@ -203,7 +203,7 @@ class HelperTree:
         if step in ("make", "write"):
             told = cannot_make if step == "make" else cannot_write
             return told(self._root, self._staging, self._host, why)
-        return HostError("the remote root cannot be used", where=f"{self._host}:{self._root}", why=step)
+        return RootRefused("the remote root cannot be used", where=f"{self._host}:{self._root}", why=step)
 
 
 def _text(data: bytes) -> str:

@@ -60,7 +60,9 @@ def prepare(client: Client, places: Places, token: bytes, host: str) -> None:
         refused = _usable(client, places)
         if refused and not refused.ok:
             raise cannot_write(_text(places.root), _text(places.staging), host, words(refused))
-    client.one(_write(places.staging + b"/" + _TOKEN, token))
+    marked = client.one(_write(places.staging + b"/" + _TOKEN, token))
+    if not marked.ok:
+        raise cannot_write(_text(places.root), _text(places.staging), host, words(marked))
 
 
 def enter_staging(client: Client, places: Places, owner: Owner | None, host: str) -> Lock | None:

@@ -31,7 +31,12 @@ class Lock:
             except FileExistsError:
                 self.clear()
                 continue
-            os.write(self.handle, self.content)
+            try:
+                os.write(self.handle, self.content)
+            except OSError:  # on a full disk: a lock without a name would be in everybody's way
+                self.handle = -1
+                os.unlink(self.path)
+                raise
             self.inode = os.fstat(self.handle).st_ino
             self.touched = time.monotonic()
             return
