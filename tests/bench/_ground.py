@@ -90,7 +90,18 @@ def ground() -> Iterator[Ground]:
         os.environ["DEVBOX_SSH_CONFIG"] = str(config)
         os.environ["XDG_STATE_HOME"] = str(base / "state-home")
         os.environ.pop("SSH_AUTH_SOCK", None)
+        _as_installed(base)
         yield Ground(base, proxies, config)
+
+
+def _as_installed(base: Path) -> None:
+    """Our modules come compiled, as pip leaves them: some machines forbid Python to keep what it compiled."""
+    os.environ["PYTHONPYCACHEPREFIX"] = str(base / "pycache")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    (base / "first").mkdir()
+    (base / "first" / "f").touch()
+    for host in (FULL, NARROW):
+        command(host, base / "first", base / f"first-{host}")
 
 
 def _stanza(base: Path, host: str, server: Sshd, proxy: Proxy) -> str:

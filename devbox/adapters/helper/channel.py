@@ -17,7 +17,10 @@ _SMALL = 1024
 _PAUSE = 16
 """Segments that are sent as they are after one that did not shrink."""
 _BANNER = 64 * 1024
-_SILENCE = 30.0
+_SILENCE = 120.0
+"""Seconds without an answer after which the helper counts as hung: a slow link may take long to carry what is
+under way, and that one is dead is noticed much sooner, by the SSH connection.
+"""
 
 Answer = tuple[int, int, bytes]
 """Number, result, the rest."""

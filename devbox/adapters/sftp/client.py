@@ -10,6 +10,7 @@ import itertools
 import queue
 import struct
 import threading
+import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -26,8 +27,8 @@ IN_FLIGHT = 8192
 """Requests under way; new tasks wait above this."""
 HANDLES = 400
 """Files open there, where the server does not say how many it allows; some run into a limit near 1,000."""
-SILENCE = 15.0
-"""Seconds without any answer, while some are due, after which the link counts as dead."""
+SILENCE = 120.0
+"""Seconds without any answer, while some are due, until the server counts as hung; SSH notices dead links."""
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ class Client:
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self._lost: Exception | None = None
+        self._heard = time.monotonic()
         self._open = 0
         self.handles = HANDLES
         """How many files may be open there at once."""
@@ -154,12 +156,7 @@ class Client:
 
     def _harvest(self, pump: _Pump) -> Iterator[Any]:
         """Take in every reply that is there, at least one."""
-        try:
-            arrived = pump.inbox.get(timeout=self._silence)
-        except queue.Empty:
-            self._fail(TimeoutError(f"no answer for {self._silence:g} s"))
-            arrived = pump.inbox.get()
-        for flight, position, reply in arrived:
+        for flight, position, reply in self._arrived(pump):
             if reply is None:
                 raise ConnectionLost("the SFTP session broke", why=str(self._lost)) from self._lost
             pump.under_way -= 1
@@ -167,6 +164,17 @@ class Client:
             flight.due -= 1
             if not flight.due:
                 yield from self._step(pump, flight.task, [one for one in flight.replies if one is not None])
+
+    def _arrived(self, pump: _Pump) -> list[_Arrived]:
+        """What came for this pump. It may have to wait behind all that others asked before it."""
+        left = self._silence
+        while left > 0:
+            try:
+                return pump.inbox.get(timeout=left)
+            except queue.Empty:
+                left = self._heard + self._silence - time.monotonic()
+        self._fail(TimeoutError(f"no answer for {self._silence:g} s"))
+        return pump.inbox.get()
 
     def _read_replies(self) -> None:
         """Every answer goes to the pump that waits for it; what arrived together goes together."""
@@ -180,6 +188,7 @@ class Client:
             self._fail(error)
 
     def _deliver(self, packets: list[bytes]) -> None:
+        self._heard = time.monotonic()
         arrived: dict[int, tuple[_Pump, list[_Arrived]]] = {}
         for number, reply in map(replies.parse_reply, packets):
             with self._lock:
@@ -202,8 +211,7 @@ class Client:
 
     def _fail(self, error: Exception) -> None:
         with self._lock:
-            self._lost = self._lost or error
-            waiting, self._table = list(self._table.values()), {}
+            self._lost, waiting, self._table = self._lost or error, [*self._table.values()], {}
         for pump, flight, position, _opens in waiting:
             pump.inbox.put([(flight, position, None)])
 
@@ -214,9 +222,7 @@ class Client:
         except (OSError, EOFError, wire.ProtocolError) as error:
             raise ConnectionLost("no SFTP session", why=str(error)) from error
         if greeting.version != wire.VERSION:
-            raise ConnectionLost(
-                "no SFTP session", why=f"the server speaks version {greeting.version}, not 3"
-            )
+            raise ConnectionLost("no SFTP session", why=f"the server speaks version {greeting.version}")
         return greeting
 
     def _packet(self) -> bytes:
