@@ -166,6 +166,8 @@ def test_exec_carries_both_streams_and_the_exit_code(daemon: DockerDaemon) -> No
     session = daemon.exec(made, ExecSpec(("sh", "-c", "echo out; echo err >&2; exit 7")))
     assert said(session) == (b"out\n", b"err\n")
     assert session.exit_code() == 7
+    silent = daemon.exec(made, ExecSpec(("sh", "-c", "exec >&- 2>&-; sleep 1; exit 8")))
+    assert (said(silent), silent.exit_code()) == ((b"", b""), 8)
 
 
 def test_exec_takes_input_to_its_end(daemon: DockerDaemon) -> None:

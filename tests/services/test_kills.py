@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from devbox.services import guard
 from tests.rehearsal.hosts import RehearsalHost
 from tests.rehearsal.proxy import Proxy
 from tests.services.shop import DOCKERFILE, Shop
@@ -77,6 +78,13 @@ def test_a_command_ends_with_its_client(
     def gone(number: int) -> bool:
         return f"sleep {number}" not in rehearsal_host.sh("ps -eo args")
 
+    # What a command leaves running on purpose stays, and the guard beside it goes home.
+    left = (47011, 47012, 47013)
+    for number in left:
+        shop.terminal.devbox("exec", "other", "sh", "-c", f"sleep {number} >/dev/null 2>&1 &")
+    until(lambda: guard.MARK not in rehearsal_host.sh("ps -eo args"), "a guard is still there")
+    assert not [number for number in left if gone(number)]
+
     kill(begin(47001, "exec", "other"))
     until(lambda: gone(47001), "the killed client's command runs on")
     running = begin(47002, "exec", "other")
@@ -87,10 +95,11 @@ def test_a_command_ends_with_its_client(
     until(lambda: gone(47003), "the killed client's one-off runs on")
     one_offs = "docker ps -aq --filter label=devbox.one-off"
     until(lambda: rehearsal_host.sh(one_offs) == "", "the one-off container is still there")
-    # What a command leaves running on purpose stays.
-    shop.terminal.devbox("exec", "other", "sh", "-c", "sleep 47004 >/dev/null 2>&1 &")
-    time.sleep(1)
-    assert not gone(47004)
+    interrupted = begin(47004, "exec", "other")
+    interrupted.send_signal(signal.SIGINT)
+    interrupted.communicate(timeout=60)
+    assert interrupted.returncode == 130
+    until(lambda: gone(47004), "the interrupted client's command runs on")
 
 
 def test_dockerd_restarts_under_every_command(shop: Shop, rehearsal_host: RehearsalHost) -> None:

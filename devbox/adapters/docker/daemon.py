@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, BinaryIO, cast
@@ -24,6 +25,7 @@ from devbox.ports.daemon import (
 from devbox.ports.registry import login
 
 _NANO = 1_000_000_000
+_LOOK = 0.1
 
 
 class DockerDaemon:
@@ -161,8 +163,10 @@ class DockerDaemon:
         return attached.Session(sock, rest, spec.tty, resizer, lambda: self._exec_code(made))
 
     def _exec_code(self, made: str) -> int:
-        code = self._http.call("GET", f"/exec/{made}/json")["ExitCode"]
-        return -1 if code is None else int(code)
+        """A command's streams end before the daemon knows how it ended; long before, if it closed them."""
+        while (found := self._http.call("GET", f"/exec/{made}/json"))["Running"]:
+            time.sleep(_LOOK)
+        return -1 if found["ExitCode"] is None else int(found["ExitCode"])
 
     def _resizer(self, path: str) -> Callable[[int, int], None]:
         return lambda rows, columns: self._http.unless_missing("POST", path, {"h": rows, "w": columns})
