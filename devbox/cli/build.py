@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import ExitStack
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -10,15 +11,17 @@ import typer
 
 from devbox.cli import options
 from devbox.cli.console import Console, human_size
-from devbox.errors import UsageError
+from devbox.errors import DevboxError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from devbox.config.model import Config
     from devbox.image.build import Plan, Result
     from devbox.ports.daemon import Daemon
     from devbox.ports.host import Host
+    from devbox.wiring import Connection
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -71,22 +74,24 @@ def _on_host(run: options.Options, config: Config, wanted: Plan) -> Result:
     from devbox.config.paths import project_state_dir
 
     with ExitStack() as stack:
-        host = None
-        if config.docker.endpoint is not Endpoint.TLS:  # it goes through SSH anyway
-            host = stack.enter_context(wiring.open_host(config, Terminal(run.console)))
-        daemon = stack.enter_context(wiring.open_daemon(config, host))
+
+        @functools.cache
+        def host() -> Connection:
+            return stack.enter_context(wiring.open_host(config, Terminal(run.console)))
+
+        through = None if config.docker.endpoint is Endpoint.TLS else host()
+        daemon = stack.enter_context(wiring.open_daemon(config, through))
         state = project_state_dir(config.root, config.host)
         return build_image(run.console, daemon, wanted, state, host)
 
 
 def build_image(
-    console: Console, daemon: Daemon, wanted: Plan, state: Path, host: Host | None = None
+    console: Console, daemon: Daemon, wanted: Plan, state: Path, host: Callable[[], Host]
 ) -> Result:
     """Build and say how it went; also the first part of `devbox up`. Nothing is sent when nothing changed.
 
-    With a connection to the host at hand its disk is looked at first.
+    `host` connects, where that is not done: before a real build its disk is looked at.
     """
-    from devbox.image.disk import check
     from devbox.image.unchanged import Memory, fingerprint, known
 
     memory, tag = Memory(state / "build.json"), wanted.request.tag
@@ -94,12 +99,23 @@ def build_image(
     if same := known(daemon, memory, tag, mark):
         console.say(f"{tag} is up to date, nothing sent   (devbox build --no-cache makes it anew)", "green")
         return same
-    if host is not None and (warning := check(host, daemon)):
-        console.warn(warning)
+    _look_for_room(console, daemon, host)
     result = _really(console, daemon, wanted)
     if mark:
         memory.keep(tag, mark, result.image)
     return result
+
+
+def _look_for_room(console: Console, daemon: Daemon, host: Callable[[], Host]) -> None:
+    from devbox.image.disk import check
+
+    try:
+        link = host()
+    except DevboxError as error:  # the daemon may be reached all the same
+        console.warn(f"the host's disk was not looked at: {error}")
+        return
+    if warning := check(link, daemon):
+        console.warn(warning)
 
 
 def _really(console: Console, daemon: Daemon, wanted: Plan) -> Result:

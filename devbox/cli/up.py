@@ -67,7 +67,7 @@ def bring_up(run: Options, live: Project, wish: Wish) -> dict[str, Any]:
     """Build, sync, run, forward; what was done, and where the services answer here."""
     if wish.build and any(not one.image for one in live.config.services):
         state = project_state_dir(live.config.root, live.config.host)
-        build_image(run.console, live.daemon, plan(live.config, live.services.user), state, live.host)
+        build_image(run.console, live.daemon, plan(live.config, live.services.user), state, lambda: live.host)
     if wish.sync:
         from devbox.cli.sync import sync_once
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from devbox.errors import ConfigError, DevboxError
+from devbox.image.followed import Followed, followed
 from devbox.image.rules import BadPattern, Rules, compile_rules, keep, read
 from devbox.ports.build import ContextEntry, EntryKind
 
@@ -20,12 +21,13 @@ OUTSIDE_NAME = ".devbox.Dockerfile"
 @dataclass(frozen=True, slots=True)
 class LocalContext:
     """`ports.build.BuildContext` of a folder. `outside` is a Dockerfile that lies elsewhere: it travels under
-    `OUTSIDE_NAME`."""
+    `OUTSIDE_NAME`. `followed` is the part of it that is needed, where that is known."""
 
     root: Path
     rules: Rules
     dockerfile: Path
     outside: Path | None = None
+    followed: Followed | None = None
 
     @property
     def identity(self) -> str:
@@ -40,10 +42,17 @@ class LocalContext:
         files = {path.name: path for path in (self.root / IGNORE_FILE, beside, self.dockerfile)}
         return {name: path.read_bytes() for name, path in files.items() if path.is_file()}
 
-    def entries(self, excluded: Sequence[str] | None = None) -> Sequence[ContextEntry]:
+    def entries(
+        self, excluded: Sequence[str] | None = None, copied: Sequence[str] = ()
+    ) -> Sequence[ContextEntry]:
         if excluded is not None:
-            return replace(self, rules=compile_rules(excluded), outside=None).entries()
+            rules = compile_rules(excluded)
+            return replace(self, rules=rules, outside=None, followed=followed(copied)).entries()
         found = list(self._folder("", ()))
+        if (part := self.followed) and any(
+            entry.kind is EntryKind.LINK and part.ends_at(entry.path) for entry in found
+        ):
+            return replace(self, followed=None).entries()  # what it leads to may lie anywhere
         if self.outside and (entry := _entry(OUTSIDE_NAME, self.outside.stat(), "")):
             found.append(entry)
         return sorted(found, key=lambda entry: os.fsencode(entry.path).split(b"/"))
@@ -66,6 +75,8 @@ class LocalContext:
             yield from self._item(item, path, matched)
 
     def _item(self, item: os.DirEntry[str], path: str, parent: tuple[bool, ...]) -> Iterator[ContextEntry]:
+        if self.followed and not self.followed.needs(path):
+            return
         left_out, matched = self.rules.check(path, parent)
         inside = item.is_dir(follow_symlinks=False)
         if left_out:

@@ -36,9 +36,12 @@ class BuildContext(Protocol):
         """The same for the same folder of this machine: what the daemon kept of it can be found again."""
         ...
 
-    def entries(self, excluded: Sequence[str] | None = None) -> Sequence[ContextEntry]:
+    def entries(
+        self, excluded: Sequence[str] | None = None, copied: Sequence[str] = ()
+    ) -> Sequence[ContextEntry]:
         """The tree, sorted, folders before what is in them; without what its ignore file says, or what
-        `excluded` says in the ignore file's syntax."""
+        `excluded` says in the ignore file's syntax. When no more than the `copied` paths (wildcards as
+        in COPY) is needed, the rest may be left out."""
         ...
 
     @property

@@ -66,6 +66,24 @@ def test_only_what_changed_travels(on_both: Folder) -> None:
 
 
 @pytest.mark.host
+def test_only_what_the_dockerfile_copies_travels(on_both: Folder) -> None:
+    on_both.write("big.bin", "x" * 300_000)
+    on_both.write("require-one.txt", "one ")
+    on_both.write("conf/a/b.txt", "deep ")
+    on_both.write("Dockerfile.dev", f"FROM {PYTHON_IMAGE}\nCOPY require*.txt conf/a /x/\n")
+    assert sent(on_both) < 1000
+    words = ("docker", "run", "--rm", "imaged-dev", "sh", "-c", "cd /x; cat *; ls /x | wc -l")
+    assert on_both.host.shell(*words) == "deep one 2\n"
+    # A link is copied as what it leads to, wherever that is.
+    on_both.write("data/real.txt", f"real {time.time_ns()} ")
+    (on_both.path / "link.txt").symlink_to("data/real.txt")
+    on_both.write("Dockerfile.dev", f"FROM {PYTHON_IMAGE}\nCOPY link.txt /x/\n")
+    assert on_both.run("build").code == 0
+    words = ("docker", "run", "--rm", "imaged-dev", "cat", "/x/link.txt")
+    assert on_both.host.shell(*words) == (on_both.path / "data/real.txt").read_text()
+
+
+@pytest.mark.host
 def test_the_classic_builder_on_request(on_both: Folder) -> None:
     said = f"it says {time.time_ns()}"  # the host's cache outlives a test
     on_both.write("Dockerfile.dev", f"FROM {PYTHON_IMAGE}\nLABEL a=b\nRUN echo {said}\nCOPY app.py /x.py\n")

@@ -126,6 +126,21 @@ def test_a_service_that_ends_at_once_says_its_last_words(shop: Shop) -> None:
     assert "next: devbox logs broken" in done.stderr
 
 
+def test_little_room_on_the_host_is_said_before_the_build(shop: Shop, rehearsal_host: RehearsalHost) -> None:
+    df = "/usr/local/bin/df"
+    rehearsal_host.sh(f"printf '#!/bin/sh\\necho / 9 9 1000000 9%% /\\n' > {df}; chmod 755 {df}")
+    try:
+        said = shop.terminal.devbox("build").stderr
+        rehearsal_host.sh(f"sed -i s/1000000/1000/ {df}")
+        shop.terminal.devbox("build", "--no-cache", code=1)
+    finally:
+        rehearsal_host.sh(f"rm {df}")
+    warning = (
+        f"warning: 1.0 GB left for images on {shop.terminal.host}: docker builder prune on the host frees"
+    )
+    assert said.index(warning) < said.index("building ")
+
+
 def test_a_missing_folder_on_the_host_is_an_error(shop: Shop, rehearsal_host: RehearsalHost) -> None:
     shop.terminal.devbox("build")
     rehearsal_host.shell("rm", "-rf", f"/home/dev/devbox/{shop.name}")

@@ -53,17 +53,17 @@ class FileSync:
         self, metadata: Mapping[str, list[str]]
     ) -> tuple[Sequence[ContextEntry], Callable[[str], BinaryIO]]:
         """The Dockerfile and the ignore file are asked for by name (older engines: include, newer: follow),
-        else it is the tree."""
+        else it is the tree, or those parts of it that the Dockerfile copies."""
         names = _patterns(metadata, "include-patterns")
-        followed = _patterns(metadata, "followpaths")
-        if followed and all(name.endswith(_IGNORE_FILE) for name in followed):
-            names = followed
+        copied = _patterns(metadata, "followpaths")
+        if copied and all(name.endswith(_IGNORE_FILE) for name in copied):
+            names = copied
         if names or metadata.get("dir-name") == ["dockerfile"]:
             recipe = self.context.recipe()
             chosen = [name for name in sorted(recipe) if not names or name in names]
             return [_of_content(name, recipe[name]) for name in chosen], lambda name: io.BytesIO(recipe[name])
         excluded = _patterns(metadata, "exclude-patterns")
-        return with_parents(self.context.entries(excluded)), self.context.open
+        return with_parents(self.context.entries(excluded, copied)), self.context.open
 
     def _serve(self, call: Call, entries: Sequence[ContextEntry], opener: Callable[[str], BinaryIO]) -> None:
         asked: queue.Queue[int | None] = queue.Queue()
