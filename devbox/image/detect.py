@@ -32,7 +32,8 @@ class Run:
 class Detected:
     """`python` is "3.12"; `manager` is uv, poetry, pdm, requirements, project (pyproject.toml) or "".
 
-    `missing` are packages that a service's command needs and nothing of the project names.
+    `missing` are packages that a service's command needs and nothing of the project names; `source` is the
+    folder that imports begin in, "" for the project's own.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Detected:
     requirements: tuple[str, ...] = ()
     services: tuple[Run, ...] = field(default_factory=tuple)
     missing: tuple[str, ...] = ()
+    source: str = ""
 
 
 def detect(folder: Path) -> Detected:
@@ -54,7 +56,14 @@ def detect(folder: Path) -> Detected:
     depends = (pyproject + "".join(_text(folder / name) for name in requirements)).lower()
     kind, services = _services(folder, depends)
     missing = _missing(services, depends)
-    return Detected(kind, _python(folder, pyproject), lock or plain, requirements, services, missing)
+    python, manager = _python(folder, pyproject), lock or plain
+    return Detected(kind, python, manager, requirements, services, missing, _source(folder))
+
+
+def _source(folder: Path) -> str:
+    """The src layout: packages lie in a folder that is none itself."""
+    inner = folder / "src"
+    return inner.name if inner.is_dir() and not (inner / "__init__.py").exists() else ""
 
 
 def _missing(services: tuple[Run, ...], depends: str) -> tuple[str, ...]:
@@ -136,7 +145,8 @@ def _sources(folder: Path) -> Iterator[Path]:
 
 
 def _module(folder: Path, path: Path) -> str:
-    parts = path.relative_to(folder).with_suffix("").parts
+    root = folder / _source(folder)
+    parts = path.relative_to(root if path.is_relative_to(root) else folder).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__") or path.stem
 
 

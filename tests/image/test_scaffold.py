@@ -41,6 +41,16 @@ def test_the_outermost_application_wins(tmp_path: Path) -> None:
     assert "main:app" in found.services[0].command
 
 
+def test_packages_in_src_are_imported_without_it(tmp_path: Path) -> None:
+    found = detect(plant(tmp_path, src__shop__main_py="app = FastAPI()\n"))
+    assert found.services[0].command.startswith("uvicorn shop.main:app ")
+    assert "ENV PYTHONPATH=/app/src\n" in dockerfile(found)
+    (tmp_path / "src/__init__.py").touch()
+    found = detect(tmp_path)
+    assert found.services[0].command.startswith("uvicorn src.shop.main:app ")
+    assert "PYTHONPATH" not in dockerfile(found)
+
+
 def test_flask_object_and_factory(tmp_path: Path) -> None:
     one = detect(plant(tmp_path / "one", wsgi_py="application = flask.Flask(__name__)\n"))
     assert "--app wsgi:application " in one.services[0].command

@@ -13,7 +13,7 @@ from tests.road.terminal import Terminal
 
 PROJECTS = {
     "django": (foreign.DJANGO, "first words", "blog/urls.py"),
-    "fastapi": (foreign.FASTAPI, "first words", "shop/main.py"),
+    "fastapi": (foreign.FASTAPI, "first words", "src/shop/main.py"),
 }
 
 

@@ -56,11 +56,14 @@ urlpatterns = [path("", hello), path("users", count)]
 }
 FASTAPI = {
     "requirements.txt": "fastapi\n",
-    "shop/__init__.py": "",
-    "shop/main.py": """\
+    "src/shop/__init__.py": "",
+    "src/shop/names.py": 'TITLE = "Shop"\n',
+    "src/shop/main.py": """\
 from fastapi import FastAPI
 
-app = FastAPI()
+from shop.names import TITLE
+
+app = FastAPI(title=TITLE)
 
 
 @app.get("/")

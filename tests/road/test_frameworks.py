@@ -45,7 +45,7 @@ def test_django(traveller: Terminal) -> None:
 
 def test_fastapi_while_saving(traveller: Terminal) -> None:
     foreign.plant(traveller, "fastapi", foreign.FASTAPI)
-    times = foreign.travel(traveller, '{"said":"first words"}', "shop/main.py")
+    times = foreign.travel(traveller, '{"said":"first words"}', "src/shop/main.py")
     print(times.line("fastapi"))
     config = load(traveller.folder / "devbox.yaml")
     assert [one.name for one in config.services] == ["web"]
