@@ -27,14 +27,11 @@ class LocalSpools:
 
     def poll(self, offsets: Mapping[str, int]) -> Iterator[SpoolChunk]:
         """See `SpoolSource.poll`."""
-        try:
-            names = sorted(name for name in os.listdir(self._folder) if name.endswith((".meta", ".ring")))
-        except FileNotFoundError:
-            return
-        # Whether the writer lives is asked before its segments are read: what it writes while we read,
-        # we see;
-        # were it the other way round, its last spans could be missed.
-        live = {name.split(".")[0]: self._live(name) for name in names if name.endswith(".meta")}
+        # Whether writers live is asked before their segments are listed and read: of one that was dead
+        # then we see everything; were it the other way round, its last spans could be missed.
+        dead = {name.split(".")[0] for name in self._names(".meta") if not self._live(name)}
+        names = self._names(".meta", ".ring")
+        live = {name.split(".")[0] for name in names if name.endswith(".meta")} - dead
         for name in names:
             offset = offsets.get(name, 0)
             if offset < 0:
@@ -44,9 +41,13 @@ class LocalSpools:
                 head = file.read(HEAD)
                 file.seek(offset)
                 data = file.read()
-                yield SpoolChunk(
-                    name, head, offset, _trimmed(name, data), live.get(name.split(".")[0], False)
-                )
+                yield SpoolChunk(name, head, offset, _trimmed(name, data), name.split(".")[0] in live)
+
+    def _names(self, *ends: str) -> list[str]:
+        try:
+            return sorted(name for name in os.listdir(self._folder) if name.endswith(ends))
+        except FileNotFoundError:
+            return []
 
     def _live(self, name: str) -> bool:
         try:
@@ -73,20 +74,23 @@ def _trimmed(name: str, data: bytes) -> bytes:
     return data[: -(-used // 64) * 64]
 
 
-# One shell script per round: every file's name, whether its writer lives, and its new bytes, compressed
-# (the part
-# of a segment that is still empty costs nothing then). Offsets arrive as a staged file, not in the
-# command line.
+# One shell script per round: every file's name, whether its writer lives (asked first, as above), and its
+# new bytes, compressed (the part of a segment that is still empty costs nothing then). Offsets arrive as a
+# staged file, not in the command line.
 _POLL = """
 for folder in {folders}; do
 cd "$folder" 2>/dev/null || continue
+dead=/
+for meta in *.meta; do
+    if [ -e "$meta" ] && flock -n -x "$meta" true 2>/dev/null; then dead=$dead$meta/; fi
+done
 for name in $(ls); do
     case $name in *.meta|*.ring) ;; *) continue ;; esac
     offset=$(awk -v n="$name" '$1 == n {{ print $2 }}' "$DEVBOX_STAGE/offsets")
     [ "${{offset:-0}}" = -1 ] && continue
     meta=${{name%%.*}}.meta
     live=1
-    if [ -e "$meta" ] && flock -n -x "$meta" true 2>/dev/null; then live=0; fi
+    case $dead in */"$meta"/*) live=0 ;; esac
     [ -e "$meta" ] || live=0
     echo "file $name ${{offset:-0}} $live"
     echo "head $(head -c {head} "$name" | base64 | tr -d '\\n')"

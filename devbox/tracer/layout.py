@@ -5,8 +5,8 @@ A process writes two kinds of files, both named after its random 16-byte identit
 `<identity>.meta`
     JSON lines, appended only. The first line describes the process (service, pid, host, ...), every other
     line one *site*: what does not change between spans of the same origin (name, kind, function, file, line).
-    A line of kind `dropped` may follow when spans were lost before any segment could be opened.
-    The writer holds a shared `flock` on this file for as long as it lives.
+    The writer holds a shared `flock` on this file for as long as it lives, and had it before the file got
+    its name.
 
 `<identity>.<number>.ring`
     Segments, numbered from 1. One page of header, then 64-byte slots, filled once from front to back and

@@ -35,6 +35,7 @@ def make_segment(path: str, size: int) -> mmap.mmap:
     try:
         # A sparse file on a full disk would end us with SIGBUS at some later store: take the space now.
         os.posix_fallocate(fd, 0, size)
+        os.fchmod(fd, 0o644)  # whoever collects is another user, whatever umask the application has
         return mmap.mmap(fd, size)
     except OSError:
         os.unlink(path)

@@ -27,6 +27,7 @@ from .layout import (
     VERSION,
 )
 from .lines import line
+from .meta import Meta
 from .ring import counted, fill, full_ring, make_segment, new_ring
 
 TYPE_CHECKING = False
@@ -67,7 +68,7 @@ class Spool:
         """Begin a new chain with a new identity: at the start, and in every forked child."""
         self._lock = RLock()
         self._identity = os.urandom(16).hex()
-        self._meta = -1
+        self._meta = Meta(os.path.join(self._folder, f"{self._identity}.meta"))
         self._number = 0
         self._before = 0
         self._dropped = [0, 0]
@@ -79,8 +80,7 @@ class Spool:
 
     def leave_to_parent(self) -> None:
         """In a forked child: let go of the parent's lock, whose holder says that the parent lives."""
-        if self._meta >= 0:
-            os.close(self._meta)
+        self._meta.close()
         self.restart()
 
     def add_site(self, site: dict[str, Any]) -> int:
@@ -88,8 +88,8 @@ class Spool:
         described = line(site)
         with self._lock:
             self._sites.append(described)
-            if self._meta >= 0:
-                self._describe([described])
+            if self._meta.there:
+                self._meta.add(described)
             return len(self._sites) - 1
 
     def write(self, head: int, trace: bytes, span: int, parent: int, start: int, end: int) -> None:
@@ -167,9 +167,7 @@ class Spool:
             buffer = self.ring[0]
             if len(buffer):
                 buffer[CLOSED] = 1
-            if self._meta >= 0:
-                os.close(self._meta)
-                self._meta = -1
+            self._meta.close()
             self.ring = full_ring()
             self._retry_at = 1 << 63
 
@@ -193,8 +191,12 @@ class Spool:
         self._segments[-1] = (self._segments[-1][0], spans)
 
     def _open(self) -> None:
-        if self._meta < 0:
-            self._open_meta()
+        if self._meta.there:
+            self._meta.add()
+        else:
+            os.makedirs(self._folder, exist_ok=True)
+            about = line({"version": VERSION, "pid": os.getpid(), **self._resource})
+            self._meta.open([about, *self._sites])
         number = self._number + 1
         size = min(FIRST_SIZE << 2 * (number - 1), LARGEST_SIZE, max(self._limit // 4, FIRST_SIZE))
         before = self._before + (self._segments[-1][1] if self._segments else 0)
@@ -225,19 +227,3 @@ class Spool:
             path, _ = self._segments.pop(0)
             if sizes[1]:
                 os.unlink(path)
-
-    def _open_meta(self) -> None:
-        import fcntl
-
-        os.makedirs(self._folder, exist_ok=True)
-        path = os.path.join(self._folder, f"{self._identity}.meta")
-        self._meta = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        fcntl.flock(self._meta, fcntl.LOCK_SH)
-        self._describe([line({"version": VERSION, "pid": os.getpid(), **self._resource}), *self._sites])
-
-    def _describe(self, lines: list[str]) -> None:
-        data = "".join(lines).encode()
-        try:
-            os.write(self._meta, data)
-        except OSError as error:
-            sys.stderr.write(f"devbox trace: cannot describe spans in {self._folder}: {error}\n")

@@ -81,7 +81,9 @@ class Decoder:
         while at < slots:
             record = layout.SPAN.unpack_from(data, at * layout.SLOT)
             after = at + 1 + (record[0] >> layout.SLOTS_SHIFT & 0xFFFF)
-            if record[6] != first + at or after > slots:
+            # A slot is read from its start while its index is written last: read in the middle of its
+            # writing, it has its index already, but no head yet.
+            if record[6] != first + at or not record[0] or after > slots:
                 if not final:
                     break
                 at = _next_finished(data, at + 1, first)

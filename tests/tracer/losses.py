@@ -11,7 +11,7 @@ from typing import Any
 from devbox.adapters.spools import LocalSpools
 from devbox.tracer.layout import PAGE
 from devbox.traces.decode import Decoder, parse_head
-from tests.traces.reading import Reader, start
+from tests.traces.reading import Reader, started
 
 PROGRAM = """
     import sys, threading
@@ -60,11 +60,10 @@ def killed(spans: int, threads: int, bound: int) -> Outcome:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         code = PROGRAM.format(spans=spans, threads=threads)
-        process = start(code, folder / "spool", DEVBOX_TRACE_SPOOL_BYTES=str(bound))
-        assert process.stdout is not None
-        ended = int(process.stdout.readline())
-        process.kill()
-        process.communicate()
+        with started(code, folder / "spool", DEVBOX_TRACE_SPOOL_BYTES=str(bound)) as process:
+            assert process.stdout is not None
+            ended = int(process.stdout.readline())
+            process.kill()
         ids = _read(folder / "spool")
         return Outcome(ended, len(ids), len(set(ids)), _dropped(folder))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.traces.reading import run, start
+from tests.traces.reading import run, started
 
 ADAPTED = {
     "concurrent.futures.thread": "ThreadPoolExecutor.submit",
@@ -55,8 +55,8 @@ def test_a_library_that_looks_different_is_left_as_it_is(spool: Path) -> None:
         import httpx
         print(httpx.word)
     """
-    process = start(code, spool)
-    out, err = process.communicate(timeout=60)
+    with started(code, spool) as process:
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "usable\n")
     assert err.startswith("devbox trace: httpx is not recorded: AttributeError")
     assert err.count("\n") == 1

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.traces.reading import ROOT, Reader, run, start
+from tests.traces.reading import ROOT, Reader, run, started
 
 
 def test_a_span_keeps_everything_that_was_said_about_it(spool: Path, reader: Reader) -> None:
@@ -35,28 +35,24 @@ def test_a_span_keeps_everything_that_was_said_about_it(spool: Path, reader: Rea
 
 
 def test_sigkill_loses_no_ended_span(spool: Path, reader: Reader) -> None:
-    process = start(
-        """
+    code = """
         import sys
         for number in range(5000):
             with tracer.span("work", number=number): pass
         print("done", flush=True)
         sys.stdin.read()
-        """,
-        spool,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "done\n"
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    """
+    with started(code, spool) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "done\n"
+        process.send_signal(signal.SIGKILL)
     assert sorted(span.attributes["number"] for span in reader.spans()) == list(range(5000))
     assert reader.account().created == reader.account().stored == 5000
 
 
 def test_sigkill_in_the_midst_of_writing(spool: Path, reader: Reader) -> None:
     """What the process said it had ended is there, at whatever moment it is killed."""
-    process = start(
-        """
+    code = """
         import os
         number = 0
         while True:
@@ -64,14 +60,13 @@ def test_sigkill_in_the_midst_of_writing(spool: Path, reader: Reader) -> None:
             number += 1
             if number % 100 == 0:
                 os.write(1, b"%d\\n" % number)
-        """,
-        spool,
-    )
-    assert process.stdout is not None
-    for _ in range(300):
-        said = int(process.stdout.readline())
-    process.kill()
-    rest, _ = process.communicate()
+    """
+    with started(code, spool) as process:
+        assert process.stdout is not None
+        for _ in range(300):
+            said = int(process.stdout.readline())
+        process.kill()
+        rest, _ = process.communicate()
     said = int(rest.splitlines()[-1]) if rest.strip() else said
     numbers = sorted(span.attributes["number"] for span in reader.spans())
     assert numbers == list(range(len(numbers)))
@@ -101,8 +96,7 @@ def test_fork_gives_the_child_a_spool_and_ids_of_its_own(spool: Path, reader: Re
 
 
 def test_a_forked_child_does_not_keep_its_dead_parent_alive(spool: Path, reader: Reader) -> None:
-    process = start(
-        """
+    code = """
         import os, sys
         with tracer.span("parent"): pass
         if os.fork():
@@ -110,14 +104,13 @@ def test_a_forked_child_does_not_keep_its_dead_parent_alive(spool: Path, reader:
         with tracer.span("child"): pass
         print("ready", flush=True)
         sys.stdin.read()
-        """,
-        spool,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    assert {span.operation.name for span in reader.spans()} == {"parent", "child"}
-    assert len(list(spool.glob("*.meta"))) == 1  # the parent's is read to its end and gone
-    process.communicate("")
+    """
+    with started(code, spool) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        parent.wait()  # the child may be quicker than its parent's end
+        assert {span.operation.name for span in reader.spans()} == {"parent", "child"}
+        assert len(list(spool.glob("*.meta"))) == 1  # the parent's is read to its end and gone
 
 
 def test_threads_write_side_by_side(spool: Path, reader: Reader) -> None:
@@ -161,39 +154,35 @@ def test_what_the_bound_pushes_out_is_counted(spool: Path, reader: Reader) -> No
 
 
 def test_collecting_while_it_runs_frees_the_spool(spool: Path, reader: Reader) -> None:
-    process = start(
-        """
+    code = """
         import sys
         for line in sys.stdin:
             for _ in range(10000):
                 with tracer.span("work"): pass
             print("done", flush=True)
-        """,
-        spool,
-        DEVBOX_TRACE_SPOOL_BYTES=str(2 << 20),
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    for _ in range(8):
-        process.stdin.write("go\n")
-        process.stdin.flush()
-        process.stdout.readline()
-        reader.collect()
-    process.communicate()
+    """
+    with started(code, spool, DEVBOX_TRACE_SPOOL_BYTES=str(2 << 20)) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for _ in range(8):
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            reader.collect()
+        process.communicate()
     reader.collect()
     assert reader.account().stored == reader.account().created == 80000
     assert list(spool.iterdir()) == []
 
 
 def test_a_collector_that_comes_twice_brings_nothing_twice(spool: Path, reader: Reader) -> None:
-    process = start(
-        "with tracer.span('one'): pass\nprint(1, flush=True)\nimport sys; sys.stdin.read()", spool
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
-    assert reader.collect().spans == 1
-    assert reader.collect().spans == 0
-    process.communicate("")
+    code = "with tracer.span('one'): pass\nprint(1, flush=True)\nimport sys; sys.stdin.read()"
+    with started(code, spool) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert reader.collect().spans == 1
+        assert reader.collect().spans == 0
+        process.communicate("")
     assert reader.collect().spans == 0
     assert reader.account().stored == 1
 
@@ -205,10 +194,47 @@ def test_an_unwritable_spool_is_said_once_and_breaks_nothing(spool: Path) -> Non
             with tracer.span("work"): pass
         print("alive")
     """
-    process = start(code, spool)
-    out, err = process.communicate()
+    with started(code, spool) as process:
+        out, err = process.communicate()
     assert (process.returncode, out) == (0, "alive\n")
     assert err.count("cannot write spans") == 1
+
+
+def test_a_full_disk_is_said_and_what_did_not_fit_is_counted(spool: Path, reader: Reader) -> None:
+    """The first segment fits, the second does not; then there is room again."""
+    code = """
+        import resource, sys, time
+        def names(first, last):
+            for number in range(first, last):
+                with tracer.span(f"work {number}"): pass
+        names(0, 500)
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (30000, hard))
+        names(500, 3000)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        time.sleep(1.1)
+        names(3000, 3100)
+        print("alive")
+    """
+    with started(code, spool) as process:
+        out, err = process.communicate()
+    assert (process.returncode, out) == (0, "alive\n")
+    assert err.count("cannot write spans") == 1
+    spans, account = reader.spans(), reader.account()
+    assert [span.operation.name for span in spans] == [f"work {n}" for n in range(len(spans) - 100)] + [
+        f"work {n}" for n in range(3000, 3100)
+    ]
+    assert (account.created, account.stored) == (3100, len(spans))
+    assert account.unwritable == 3100 - len(spans) > 0
+
+
+def test_another_user_may_collect_whatever_the_applications_umask(spool: Path) -> None:
+    spool.mkdir()
+    run("import os; os.umask(0o077)\nwith tracer.span('x'): pass", spool)
+    assert {file.suffix: file.stat().st_mode & 0o777 for file in spool.iterdir()} == {
+        ".meta": 0o644,
+        ".ring": 0o644,
+    }
 
 
 def test_exit_leaves_a_finished_spool(spool: Path, reader: Reader) -> None:

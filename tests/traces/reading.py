@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from devbox.adapters.spools import LocalSpools
@@ -16,13 +18,14 @@ from devbox.traces.store import Store
 ROOT = Path(__file__).parents[2]
 
 
-def start(code: str, spool: Path, **env: str) -> subprocess.Popen[str]:
+@contextmanager
+def started(code: str, spool: Path, **env: str) -> Iterator[subprocess.Popen[str]]:
     """A Python process of its own, its spool in `spool`; `code` finds `tracer` configured as service
-    "app".
+    "app". What still runs when the block is left is killed.
     """
     prelude = "from devbox import tracer\ntracer.configure()\n"
     given = {"PYTHONPATH": str(ROOT), "DEVBOX_TRACE_SPOOL": str(spool), "DEVBOX_TRACE_SERVICE": "app"}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", prelude + textwrap.dedent(code)],
         env={**os.environ, **given, **env},
         stdin=subprocess.PIPE,
@@ -30,12 +33,20 @@ def start(code: str, spool: Path, **env: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def run(code: str, spool: Path, **env: str) -> str:
     """Run to the end, which must be a good one; gives stdout."""
-    process = start(code, spool, **env)
-    out, err = process.communicate(timeout=60)
+    with started(code, spool, **env) as process:
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert err == ""
     return out
