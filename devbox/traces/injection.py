@@ -47,8 +47,13 @@ def injection(spool: str) -> Injection:
     """
     packed = _packed(Path(devbox.tracer.__file__).parent)
     folder = f"~/.local/share/devbox/recorder/{hashlib.sha256(packed).hexdigest()[:16]}"
+    # The application may run as any user: what it reads is open to all, and so is where it writes, below a
+    # folder that is closed to the host's other users.
     text = f"""set -eu
+umask 077
 mkdir -p "$HOME/{spool[2:]}"
+chmod 1777 "$HOME/{spool[2:]}"
+umask 022
 recorder="$HOME/{folder[2:]}"
 [ -d "$recorder" ] && exit 0
 mkdir -p "$recorder.new.$$"

@@ -146,5 +146,21 @@ def test_without_a_spool_nothing_happens(prepared: Injection, home: Path, app: P
     assert done.stdout == "[]\n"
 
 
+def test_any_user_may_record_and_nobody_else_on_the_host_may_look(tmp_path: Path, home: Path) -> None:
+    """A container's user is who the image says; the mount shows it the folder itself, not what is above."""
+    made = injection("~/state/spool")
+    (tmp_path / "recorder.tgz").write_bytes(made.script.files["recorder.tgz"])
+    env = {**os.environ, "HOME": str(home), "DEVBOX_STAGE": str(tmp_path)}
+    subprocess.run(["sh", "-c", f"umask 077\n{made.script.text}"], env=env, check=True)
+
+    def mode(path: Path) -> str:
+        return f"{path.stat().st_mode & 0o7777:o}"
+
+    assert (mode(home / "state"), mode(home / "state" / "spool")) == ("700", "1777")
+    recorder = home / made.recorder[2:]
+    assert {mode(path) for path in recorder.rglob("*.py")} == {"644"}
+    assert {mode(path) for path in (recorder, recorder / "devbox_tracer")} == {"755"}
+
+
 def test_the_same_recorder_has_the_same_folder() -> None:
     assert injection("~/spool").recorder == injection("~/other").recorder

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from devbox.traces.export import otlp
 from devbox.traces.otlp import wire
 from devbox.traces.otlp.intake import AT_ONCE, Intake
-from devbox.traces.otlp.model import Malformed
+from devbox.traces.otlp.model import Malformed, accepted
 from devbox.traces.store import Store
 from devbox.web.guard import Guard
 from devbox.web.live import Channel
@@ -35,6 +35,8 @@ from tests.traces.pages import order
 
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
+CAPTURED = Path(__file__).parent / "captured"
+"""What the Node SDK sent once; `test_exporters` runs it anew."""
 
 
 @pytest.fixture
@@ -209,6 +211,64 @@ def test_any_bytes_are_spans_or_malformed(body: bytes) -> None:
         wire.groups(body)
 
 
+@given(st.data())
+def test_a_damaged_export_is_spans_or_malformed(data: st.DataObject) -> None:
+    body = bytearray((CAPTURED / "node.pb").read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(Malformed):
+        for group in wire.groups(bytes(body)):
+            assert all(len(span.trace_id) == 32 for span in accepted(group, "x").spans)
+
+
+TEXTS = st.text(max_size=200)
+SCALARS = st.one_of(TEXTS, st.booleans(), st.integers(-(1 << 63), (1 << 63) - 1), st.floats(allow_nan=False))
+MADE = st.fixed_dictionaries(
+    {
+        "ids": st.tuples(*[st.binary(min_size=size, max_size=size) for size in (16, 8, 8)]),
+        "parent": st.booleans(),
+        "texts": st.tuples(TEXTS, TEXTS, TEXTS),
+        "numbers": st.tuples(*[st.integers(0, (1 << 64) - 1)] * 2, st.integers(0, 300), st.integers(0, 2)),
+        "attributes": st.dictionaries(TEXTS, SCALARS, max_size=4),
+        "flags": st.booleans(),
+        "mixed": st.booleans(),
+    }
+)
+
+
+def with_their_code(made: dict[str, Any]) -> bytes:
+    """That span, written by protobuf's own code; `mixed`: its fields in an order that nobody expects."""
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span as Theirs
+
+    first = Theirs(trace_id=made["ids"][0], span_id=made["ids"][1], name=made["texts"][0])
+    first.parent_span_id = made["ids"][2] if made["parent"] else b""
+    first.start_time_unix_nano, first.end_time_unix_nano, first.kind, first.status.code = made["numbers"]
+    rest = Theirs(trace_state=made["texts"][1], flags=257 if made["flags"] else 0)
+    rest.status.message = made["texts"][2]
+    for key, value in made["attributes"].items():
+        kind = {str: "string_value", bool: "bool_value", int: "int_value", float: "double_value"}[type(value)]
+        setattr(rest.attributes.add(key=key).value, kind, value)
+    mixed = rest.SerializeToString() + first.SerializeToString()
+    whole = mixed if made["mixed"] else Theirs.FromString(mixed).SerializeToString()
+    return framed(1, framed(2, framed(2, whole)))
+
+
+def framed(number: int, data: bytes) -> bytes:
+    """A field that holds a message."""
+    size = len(data)
+    return bytes([number << 3 | 2, size & 127 | 128, size >> 7 & 127 | 128, size >> 14]) + data
+
+
+@given(MADE)
+def test_what_protobufs_own_code_writes_is_read_the_same_in_any_order(made: dict[str, Any]) -> None:
+    ((raw,),) = (group.spans for group in wire.groups(with_their_code(made)))
+    trace, span, parent = (one.hex() for one in made["ids"])
+    assert (raw.trace_id, raw.span_id, raw.parent_id) == (trace, span, parent if made["parent"] else "")
+    assert (raw.name, raw.tracestate, raw.message) == made["texts"]
+    assert (raw.start, raw.end, raw.kind, raw.status) == made["numbers"]
+    assert raw.attributes == made["attributes"]
+
+
 def test_more_than_can_be_taken_is_asked_to_come_again(store: Store) -> None:
     busy, go = threading.Semaphore(0), threading.Event()
 
@@ -250,7 +310,7 @@ def test_huge_and_odd_attributes_are_cut_not_believed(store: Store, url: str) ->
 def test_what_the_node_sdk_exports_arrives(
     store: Store, url: str, file: str, kind: str, compressed: bool
 ) -> None:
-    body = (Path(__file__).parent / "captured" / file).read_bytes()
+    body = (CAPTURED / file).read_bytes()
     sent = gzip.compress(body) if compressed else body
     parts = urlsplit(url)
     link = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,6 @@ from devbox.traces.model import KINDS, STATUSES, Operation, Span, SpanEvent
 LONGEST = 4096
 """Letters of a name or a value; what is longer is cut, and ends in an ellipsis, as our recorder does it."""
 MOST = 1 << 62
-NAMES = {
-    "function": ("code.function.name", "code.function"),
-    "file": ("code.file.path", "code.filepath"),
-    "line": ("code.line.number", "code.lineno"),
-}
-"""Where a span's code is, by OpenTelemetry's names for it: those of today, and those before 1.30."""
 
 
 class Malformed(ValueError):
@@ -66,31 +60,34 @@ class Accepted:
 def accepted(group: Group, identity: str) -> Accepted:
     """Turn a resource's spans into ours; those that cannot be one are refused, each with its reason."""
     found = Accepted(group, [], [])
-    known: dict[tuple[str, int, str, str, int], Operation] = {}
+    service = group.service
+    known: dict[tuple[Any, ...], Operation] = {}
     for raw in group.spans:
         why = _flaw(raw)
         if why:
             found.refused.append(why)
             continue
-        place = _place(raw.attributes)
-        kind = raw.kind if 0 <= raw.kind < len(KINDS) else 0
-        key = (raw.name, kind, *place)
+        function, file, line = _place(raw.attributes)
+        key = (raw.name, raw.kind, function, file, line)
         operation = known.get(key)
         if operation is None:
-            operation = Operation(group.service, cut(raw.name), KINDS[kind], *place)
-            known[key] = operation
+            kind = KINDS[raw.kind] if 0 <= raw.kind < len(KINDS) else KINDS[0]
+            operation = known[key] = Operation(service, cut(raw.name), kind, function, file, line)
         found.spans.append(_span(raw, operation, identity))
     return found
 
 
+_ZEROS = ("0" * 32, "0" * 16)
+
+
 def _flaw(raw: Raw) -> str:
-    if len(raw.trace_id) != 32 or not raw.trace_id.strip("0"):
+    if len(raw.trace_id) != 32 or raw.trace_id in _ZEROS:
         return "a trace id is not 16 bytes, or all zeros"
-    if len(raw.span_id) != 16 or not raw.span_id.strip("0"):
+    if len(raw.span_id) != 16 or raw.span_id in _ZEROS:
         return "a span id is not 8 bytes, or all zeros"
     if raw.parent_id and len(raw.parent_id) != 16:
         return "a parent's id is not 8 bytes"
-    if not 0 < raw.start < MOST or not raw.start <= raw.end < MOST:
+    if not 0 < raw.start <= raw.end < MOST:
         return "a span ends before it begins, or has no times"
     return ""
 
@@ -99,27 +96,29 @@ def _span(raw: Raw, operation: Operation, identity: str) -> Span:
     return Span(
         raw.trace_id,
         raw.span_id,
-        raw.parent_id if raw.parent_id.strip("0") else "",
+        "" if raw.parent_id in _ZEROS else raw.parent_id,
         operation,
         raw.start,
         raw.end,
-        STATUSES[raw.status if 0 <= raw.status < len(STATUSES) else 0],
-        cut(raw.message),
+        STATUSES[raw.status] if 0 <= raw.status < len(STATUSES) else STATUSES[0],
+        cut(raw.message) if raw.message else "",
         raw.attributes,
-        [SpanEvent(cut(name), at, about) for name, at, about in raw.events],
-        [(trace, span) for trace, span in raw.links],
+        [SpanEvent(cut(name), at, about) for name, at, about in raw.events] if raw.events else (),
+        raw.links,
         identity,
         raw.tracestate[:512],
     )
 
 
 def _place(attributes: Mapping[str, Any]) -> tuple[str, str, int]:
-    function, file, line = (_first(attributes, names) for names in NAMES.values())
-    return str(function or ""), str(file or ""), line if isinstance(line, int) and 0 < line < 1 << 31 else 0
-
-
-def _first(attributes: Mapping[str, Any], names: Iterable[str]) -> Any:
-    return next((attributes[name] for name in names if name in attributes), None)
+    """Where a span's code is, by OpenTelemetry's names for it: those of today, and those before 1.30."""
+    if not attributes:
+        return "", "", 0
+    get = attributes.get
+    function = get("code.function.name") or get("code.function") or ""
+    file = get("code.file.path") or get("code.filepath") or ""
+    line = get("code.line.number") or get("code.lineno") or 0
+    return str(function), str(file), line if type(line) is int and 0 < line < 1 << 31 else 0
 
 
 def cut(text: str) -> str:
