@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from devbox.tracer import layout
@@ -90,40 +90,53 @@ class Decoder:
                 found.torn += 1
                 continue
             if record[0] & 0xFF == layout.TYPE_SPAN:
-                text = data[(at + 1) * layout.SLOT : after * layout.SLOT]
-                found.spans.append(self._span(record, text, shift))
+                if after == at + 1:
+                    found.spans.append(self._plain(record, shift))
+                else:
+                    text = data[(at + 1) * layout.SLOT : after * layout.SLOT]
+                    found.spans.append(self._span(record, _added(text), shift))
             at = after
         found.offset = (first + at) * layout.SLOT
         return found
 
-    def _span(self, record: tuple[Any, ...], text: bytes, shift: int) -> Span:
+    def _plain(self, record: tuple[Any, ...], shift: int) -> Span:
+        """A span to which nothing was added: most are such."""
         head, trace, span, parent, start, end, _ = record
-        added = _added(text) if text else _NOTHING
-        site = head >> layout.SITE_SHIFT
-        operation = self.sites[site] if site < len(self.sites) else Operation(self.service, "(unknown)")
-        if layout.NAME in added:
-            operation = Operation(
-                self.service,
-                str(added[layout.NAME]),
-                operation.kind,
-                operation.function,
-                operation.file,
-                operation.line,
-            )
         return Span(
             trace.hex(),
             f"{span:016x}",
             f"{parent:016x}" if parent else "",
-            operation,
+            self._origin(head),
             start + shift,
-            max(start, end) + shift,
-            STATUSES[head >> layout.STATUS_SHIFT & 3 if (head >> layout.STATUS_SHIFT & 3) < 3 else 0],
-            str(added.get(layout.MESSAGE, "")),
-            dict(added.get(layout.ATTRIBUTES, ())),
-            [SpanEvent(name, at + shift, about) for name, at, about in added.get(layout.EVENTS, ())],
-            [(one[0], one[1]) for one in added.get(layout.LINKS, ())],
+            (end if end > start else start) + shift,
+            _status(head),
+            "",
+            _NOTHING,
+            (),
+            (),
             self.identity,
         )
+
+    def _span(self, record: tuple[Any, ...], added: Mapping[str, Any], shift: int) -> Span:
+        found = self._plain(record, shift)
+        if layout.NAME in added:
+            found.operation = replace(found.operation, name=str(added[layout.NAME]))
+        found.message = str(added.get(layout.MESSAGE, ""))
+        found.attributes = added.get(layout.ATTRIBUTES, _NOTHING)
+        found.events = [
+            SpanEvent(name, at + shift, about) for name, at, about in added.get(layout.EVENTS, ())
+        ]
+        found.links = [(one[0], one[1]) for one in added.get(layout.LINKS, ())]
+        return found
+
+    def _origin(self, head: int) -> Operation:
+        site = head >> layout.SITE_SHIFT
+        return self.sites[site] if site < len(self.sites) else Operation(self.service, "(unknown)")
+
+
+def _status(head: int) -> str:
+    code = head >> layout.STATUS_SHIFT & 3
+    return STATUSES[code] if code < len(STATUSES) else STATUSES[0]
 
 
 _NOTHING: Mapping[str, Any] = {}

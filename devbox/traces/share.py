@@ -11,17 +11,17 @@ from typing import Any
 
 from devbox.traces.analyse import uncovered
 from devbox.traces.buckets import bucket
-from devbox.traces.model import Operation
+from devbox.traces.compact import compact
+from devbox.traces.model import STATUSES, Operation
 
 WINDOW = 15_000_000_000
 """ns of one step of a trend."""
 OUTSIDE = "(outside)"
 ENTRIES = ("server", "consumer")
+FAILED = STATUSES.index("error")
 TAG = 1 << 32
 """Tokens from here on are of attributes."""
 LONGEST_VALUE = 200
-
-_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 Row = tuple[bytes, bytes | None, int, int, int, int, str | None]
 """A stored span: id, parent, operation, start, took, status, added."""
@@ -53,7 +53,7 @@ class Share:
         """As it is stored beside the trace."""
         functions = [[*key, *values] for key, values in self.functions.items()]
         edges = [[*key, *values] for key, values in self.edges.items()]
-        return _ENCODE([self.window, functions, edges])
+        return compact([self.window, functions, edges])
 
     @classmethod
     def unpacked(cls, text: str | None) -> Share:
@@ -77,13 +77,23 @@ def share_of(rows: Sequence[Row], operations: Mapping[int, Operation]) -> Share:
         if parent:
             children[parent].append((start, start + took))
     share = Share(min(row[3] for row in rows) // WINDOW)
+    functions = share.functions
     for row in rows:
         span, _, operation, start, took, status, _ = row
-        own = uncovered(start, start + took, children[span]) if span in children else took
-        _count(share.functions, (operation, bucket(own)), (1, status == 2, own))
-        edge = _edge(row, owner, span in children)
+        has_children = span in children
+        own = uncovered(start, start + took, children[span]) if has_children else took
+        found = functions.get(key := (operation, bucket(own)))
+        if found is None:
+            functions[key] = [1, int(status == FAILED), own]
+        else:
+            found[0] += 1
+            found[1] += status == FAILED
+            found[2] += own
+        edge = _edge(row, owner, has_children)
         if edge is not None:
-            _count(share.edges, (*edge, bucket(took)), (1, status == 2))
+            calls = share.edges.setdefault((*edge, bucket(took)), [0, 0])
+            calls[0] += 1
+            calls[1] += status == FAILED
     return share
 
 
@@ -117,12 +127,3 @@ def _attributes(added: str | None, hint: str) -> Mapping[str, Any]:
     """A stored span's attributes, read only when the hint occurs in their text."""
     found: Mapping[str, Any] = json.loads(added).get("a", {}) if added and hint in added else {}
     return found
-
-
-def _count(sums: dict[Any, list[int]], key: Any, values: Sequence[int]) -> None:
-    found = sums.get(key)
-    if found is None:
-        sums[key] = [int(value) for value in values]
-        return
-    for at, value in enumerate(values):
-        found[at] += value

@@ -33,20 +33,24 @@ class _Change:
 
     def add(self, share: Share, sign: int, example: int) -> None:
         """`example` is the trace's number."""
-        for (operation, at), (calls, errors, own) in share.functions.items():
-            one = self._functions.setdefault((operation, at), [0, 0, 0, 0])
+        functions, window = self._functions, share.window
+        for key, (calls, errors, own) in share.functions.items():
+            one = functions.get(key)
+            if one is None:
+                one = functions[key] = [0, 0, 0, 0]
             one[0] += sign * calls
             one[1] += sign * errors
             one[2] += sign * own
-            one[3] = max(one[3], example)
-            step = self._trend[share.window, operation]
+            if one[3] < example:
+                one[3] = example
+            step = self._trend[window, key[0]]
             step[0] += sign * calls
             step[1] += sign * own
-        for key, (calls, errors) in share.edges.items():
-            sums = self._edges.setdefault(key, [0, 0])
+        for edge, (calls, errors) in share.edges.items():
+            sums = self._edges.setdefault(edge, [0, 0])
             sums[0] += sign * calls
             sums[1] += sign * errors
-            self._traffic[share.window, key[0], key[1], key[2]] += sign * calls
+            self._traffic[window, edge[0], edge[1], edge[2]] += sign * calls
 
     def write(self, database: Database) -> None:
         db = database.db
@@ -98,7 +102,8 @@ def _settle_one(
     ).fetchall()
     share = share_of(rows, operations)
     services = sorted({operations[operation].service for operation in {row[2] for row in rows}})
-    change.add(Share.unpacked(old), -1, number)
+    if old:
+        change.add(Share.unpacked(old), -1, number)
     change.add(share, 1, number)
     database.db.execute(
         "UPDATE trace SET share = ?, services = ?, dirty = 0 WHERE number = ?",

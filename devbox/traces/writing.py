@@ -5,14 +5,24 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
+from devbox.traces.compact import compact
 from devbox.traces.model import STATUSES, Operation, Process, Span
 from devbox.traces.share import token
 
-_ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str).encode
-"""One encoder for all: json.dumps makes a new one for every call that is not all defaults."""
+MOST_VALUES = 500
+"""Values in one statement: SQLite has taken 999 in all of its versions."""
+Row = tuple[Any, ...]
+_STATUS = {status: number for number, status in enumerate(STATUSES)}
+_FAILED = _STATUS["error"]
+_COUNT = (
+    "UPDATE trace SET start = min(start, ?), finish = max(finish, ?), spans = spans + ?,"
+    " errors = errors + ?, root = coalesce(?, root), dirty = 1 WHERE number = ?"
+)
+"""Brings a trace's row up to date with new spans."""
 
 
 class Writer:
@@ -32,16 +42,30 @@ class Writer:
         by_trace: dict[str, list[Span]] = defaultdict(list)
         for span in spans:
             by_trace[span.trace_id].append(span)
-        for trace_id, found in by_trace.items():
-            number = self._trace(trace_id, found[0].start)
-            rows = [self._row(number, owner, span) for span in found]
-            before = self._db.total_changes
-            self._db.executemany("INSERT OR IGNORE INTO span VALUES (?,?,?,?,?,?,?,?,?)", rows)
-            if self._db.total_changes - before == len(rows):
-                self._count(number, rows)
-            else:
-                self._recount(number)
-            self._post(number, found, rows)
+        # By the object, not by its value, whose hash would be a tenth of the whole price.
+        operations = {id(span.operation): span.operation for span in spans}
+        numbers = {key: self._operation(one) for key, one in operations.items()}
+        rows: dict[int, list[Row]] = {}
+        postings: list[tuple[int, int]] = []
+        for number, found in zip(self._traces(by_trace), by_trace.values(), strict=True):
+            rows[number] = [_row(number, owner, numbers[id(span.operation)], span) for span in found]
+            postings += [(one, number) for one in _tokens(found, rows[number])]
+        self._add(rows, len(spans))
+        postings.sort()  # the index is written in its own order then
+        self._db.executemany("INSERT OR IGNORE INTO posting VALUES (?, ?)", postings)
+
+    def _add(self, rows: Mapping[int, Sequence[Row]], amount: int) -> None:
+        before = self._db.total_changes
+        self._db.executemany(
+            "INSERT OR IGNORE INTO span VALUES (?,?,?,?,?,?,?,?,?)", chain.from_iterable(rows.values())
+        )
+        if self._db.total_changes - before == amount:
+            self._db.executemany(_COUNT, [_counted(number, found) for number, found in rows.items()])
+            return
+        for number in rows:  # some were known: after a kill, or sent twice
+            self._db.execute("UPDATE trace SET spans = 0, errors = 0 WHERE number = ?", (number,))
+            whole = self._db.execute("SELECT * FROM span WHERE trace = ?", (number,)).fetchall()
+            self._db.execute(_COUNT, _counted(number, whole))
 
     def _process(self, process: Process) -> int:
         self._db.execute(
@@ -53,15 +77,20 @@ class Writer:
         ).fetchone()
         return int(row[0])
 
-    def _trace(self, trace_id: str, start: int) -> int:
-        name = bytes.fromhex(trace_id)
-        row = self._db.execute("SELECT number FROM trace WHERE id = ?", (name,)).fetchone()
-        if row:
-            return int(row[0])
-        added = self._db.execute(
-            "INSERT INTO trace VALUES (NULL,?,?,?,0,0,NULL,1,NULL,NULL)", (name, start, start)
+    def _traces(self, found: Mapping[str, Sequence[Span]]) -> list[int]:
+        """The numbers of these traces, in their order; new ones are added."""
+        names = [bytes.fromhex(trace) for trace in found]
+        starts = [spans[0].start for spans in found.values()]
+        self._db.executemany(
+            "INSERT OR IGNORE INTO trace VALUES (NULL,?,?,?,0,0,NULL,1,NULL,NULL)",
+            zip(names, starts, starts, strict=True),
         )
-        return int(added.lastrowid or 0)
+        numbers: dict[bytes, int] = {}
+        for at in range(0, len(names), MOST_VALUES):
+            some = names[at : at + MOST_VALUES]
+            marks = ",".join("?" * len(some))
+            numbers.update(self._db.execute(f"SELECT id, number FROM trace WHERE id IN ({marks})", some))
+        return [numbers[name] for name in names]
 
     def _operation(self, operation: Operation) -> int:
         if operation in self._known:
@@ -87,44 +116,40 @@ class Writer:
         self._known[operation] = found
         return int(found)
 
-    def _row(self, number: int, owner: int, span: Span) -> tuple[Any, ...]:
-        return (
-            number,
-            bytes.fromhex(span.span_id),
-            bytes.fromhex(span.parent_id) or None,
-            self._operation(span.operation),
-            span.start,
-            span.end - span.start,
-            STATUSES.index(span.status),
-            owner,
-            _added(span),
-        )
 
-    def _count(self, number: int, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Bring the trace's row up to date with new spans."""
-        roots = [row[3] for row in rows if row[2] is None]
-        self._db.execute(
-            "UPDATE trace SET start = min(start, ?), finish = max(finish, ?), spans = spans + ?,"
-            " errors = errors + ?, root = coalesce(?, root), dirty = 1 WHERE number = ?",
-            (
-                min(row[4] for row in rows),
-                max(row[4] + row[5] for row in rows),
-                len(rows),
-                sum(row[6] == 2 for row in rows),
-                roots[0] if roots else None,
-                number,
-            ),
-        )
+def _row(number: int, owner: int, operation: int, span: Span) -> Row:
+    return (
+        number,
+        bytes.fromhex(span.span_id),
+        bytes.fromhex(span.parent_id) or None,
+        operation,
+        span.start,
+        span.end - span.start,
+        _STATUS[span.status],
+        owner,
+        _added(span),
+    )
 
-    def _recount(self, number: int) -> None:
-        self._db.execute("UPDATE trace SET spans = 0, errors = 0 WHERE number = ?", (number,))
-        self._count(number, self._db.execute("SELECT * FROM span WHERE trace = ?", (number,)).fetchall())
 
-    def _post(self, number: int, spans: Sequence[Span], rows: Sequence[tuple[Any, ...]]) -> None:
-        tokens = {row[3] for row in rows}
-        for span in spans:
-            tokens.update(token(key, value) for key, value in span.attributes.items())
-        self._db.executemany("INSERT OR IGNORE INTO posting VALUES (?, ?)", [(one, number) for one in tokens])
+def _counted(number: int, rows: Sequence[Row]) -> tuple[Any, ...]:
+    """Values for `_COUNT`."""
+    return (
+        min(row[4] for row in rows),
+        max(row[4] + row[5] for row in rows),
+        len(rows),
+        sum(row[6] == _FAILED for row in rows),
+        next((row[3] for row in rows if row[2] is None), None),
+        number,
+    )
+
+
+def _tokens(spans: Sequence[Span], rows: Sequence[Row]) -> set[int]:
+    """What a trace is found by: see `posting` in the schema."""
+    found = {row[3] for row in rows}
+    for span in spans:
+        for key, value in span.attributes.items():
+            found.add(token(key, value))
+    return found
 
 
 def _added(span: Span) -> str | None:
@@ -140,4 +165,4 @@ def _added(span: Span) -> str | None:
         added["m"] = span.message
     if span.tracestate:
         added["t"] = span.tracestate
-    return _ENCODE(added) if added else None
+    return compact(added) if added else None
