@@ -7,14 +7,17 @@ import json
 import re
 import socket
 import subprocess
+import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.tracer.cgi import gateway
 from tests.tracer.foreign import Project, project, serving
 from tests.tracer.situations import TRACE, situations
 
@@ -35,6 +38,17 @@ ECHO = """
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body})
 """
+CGI = """
+    import json
+    from wsgiref.handlers import CGIHandler
+    import devbox_tracer as tracer
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [json.dumps(dict(tracer.headers())).encode()]
+
+    CGIHandler().run(app)
+"""
 UWSGI = ("uwsgi", "--master", "--die-on-term", "--module", "echo:app")
 DIRECT = {
     "werkzeug": ("flask", "--app", "echo", "run", "--port", "{port}"),
@@ -54,27 +68,31 @@ NAMES = {
     "SERVER_NAME": "$server_name", "SERVER_PORT": "$server_port", "SERVER_PROTOCOL": "$server_protocol",
     "REMOTE_ADDR": "$remote_addr", "REQUEST_URI": "$request_uri",
 }  # fmt: skip
-_REPEATED = (
-    "before 1.23, nginx hands a repeated header on as a repeated parameter, and uWSGI keeps the last one"
-)
+_REPEATED = "before 1.23, nginx hands a repeated header on as a repeated parameter, of which one is kept"
 REASONS = {
     "tracestate: two headers": _REPEATED,
     "tracestate: an empty header among others": _REPEATED,
     "two traceparents": _REPEATED,
 }
-"""Situation -> why it cannot hold where nginx turns headers into parameters (uwsgi_pass, fastcgi_pass)."""
+"""Situation -> why it cannot hold where nginx turns headers into parameters (uwsgi_pass, fastcgi_pass, and so
+CGI).
+"""
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Project:
     made = project(tmp_path)
     (made.code / "echo.py").write_text(textwrap.dedent(ECHO))
+    (made.code / "script.py").write_text(textwrap.dedent(CGI))
     return made
 
 
 def unmet(port: int) -> dict[str, str]:
     """The situations that do not hold: what was sent on in each of them."""
-    return {name: said for name, case in situations().items() if (said := _tried(port, *case))}
+    cases = situations()
+    with ThreadPoolExecutor(4) as pool:
+        answers = pool.map(lambda case: _tried(port, *case), cases.values())
+    return {name: said for name, said in zip(cases, answers, strict=True) if said}
 
 
 def _tried(port: int, fields: tuple[tuple[str, str], ...], continued: bool, state: str) -> str:
@@ -107,6 +125,15 @@ def test_behind_nginx(app: Project, name: str, tmp_path: Path) -> None:
     with serving(app, command) as server, nginx(tmp_path / "nginx", server.url[7:], location) as port:
         found = unmet(port)
     assert found.keys() <= (set() if name == "proxy" else REASONS.keys()), found
+
+
+def test_cgi_behind_nginx(app: Project, tmp_path: Path) -> None:
+    """One process per request: the recorder begins and ends with each."""
+    command = [sys.executable, str(app.code / "script.py")]
+    location = "fastcgi_pass {to}; include fcgi;"
+    with gateway(command, app.environment()) as to, nginx(tmp_path / "nginx", to, location) as port:
+        found = unmet(port)
+    assert found.keys() <= REASONS.keys(), found
 
 
 @contextmanager
