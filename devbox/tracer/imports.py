@@ -9,6 +9,7 @@ import sys
 from importlib.machinery import SourceFileLoader
 
 from .functions import KEPT_DUNDERS, traced
+from .places import INSTALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
     from typing import Any
-
-INSTALLED = frozenset(("site-packages", "dist-packages", "node_modules", "devbox_tracer"))
 
 
 class _Finder:

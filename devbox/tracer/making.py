@@ -43,7 +43,20 @@ def span(
         return _quiet(parent)
     if attributes:
         more.update(attributes)
-    frame = _frame(1)
+    return begun(_frame(1), name, more, kind, parent, links)
+
+
+def begun(
+    frame: Any,
+    name: str,
+    attributes: dict[str, Any],
+    kind: int,
+    parent: SpanContext | None = None,
+    links: Iterable[SpanContext] = (),
+) -> Span:
+    """The same for a place in the code that is not the caller's: a frame, or what looks like one (`At`)."""
+    if _recorder.spool is None:
+        return _quiet(parent)
     place = _recorder.places.get((id(frame.f_code), frame.f_lasti, name, kind)) or _new_place(
         frame, name, kind
     )
@@ -54,7 +67,7 @@ def span(
         above = parent.as_cell()
     # Without __init__, whose call would be a tenth of the whole price.
     made: Span = _new(Span)
-    made._cell = [above[0], _recorder.ids(), {ATTRIBUTES: more} if more else None, above[3]]
+    made._cell = [above[0], _recorder.ids(), {ATTRIBUTES: attributes} if attributes else None, above[3]]
     made._head = place[0]
     made._parent = above[1]
     made._baggage = None

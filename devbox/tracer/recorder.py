@@ -43,7 +43,7 @@ def _trace_ids() -> Iterator[tuple[bytes]]:
 class Recorder:
     """One per process. `spool` is None while recording is off: then nothing costs more than that check."""
 
-    __slots__ = ("_names", "ids", "pid", "places", "root", "service", "spool", "traces")
+    __slots__ = ("_names", "ids", "owners", "pid", "places", "root", "service", "spool", "traces")
 
     def __init__(self) -> None:
         self.spool: Spool | None = None
@@ -52,6 +52,8 @@ class Recorder:
         self.root: Cell | None = None
         self._names: dict[tuple[Any, ...], int] = {}
         self.places: dict[tuple[int, int, str, int], tuple[int, Any]] = {}
+        self.owners: dict[str, str] = {}
+        """Whose code is in a file: the application's, a library's, ours."""
         self.renew_ids()
 
     def renew_ids(self) -> None:

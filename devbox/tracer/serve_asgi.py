@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .layout import ERROR, SERVER
-from .making import span
+from .making import begun
+from .places import At
 from .propagation import extract
 from .recorder import RECORDER
 
@@ -23,6 +24,7 @@ class TracedAsgi:
 
     def __init__(self, application: Callable[..., Any]) -> None:
         self._application = application
+        self._place = At(application)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._application, name)
@@ -31,7 +33,7 @@ class TracedAsgi:
         if RECORDER.spool is None or scope["type"] not in ("http", "websocket"):
             await self._application(scope, receive, send)
             return
-        with _server_span(scope) as made:
+        with _server_span(self._place, scope) as made:
 
             async def watched(message: dict[str, Any]) -> None:
                 if message["type"] == "http.response.start":
@@ -47,7 +49,7 @@ class TracedAsgi:
                 made.rename(f"{scope.get('method', 'WEBSOCKET')} {route}")
 
 
-def _server_span(scope: dict[str, Any]) -> Any:
+def _server_span(place: At, scope: dict[str, Any]) -> Any:
     method = scope.get("method", "WEBSOCKET")
     path = scope.get("root_path", "") + scope["path"]
     about = {"http.request.method": method, "url.path": path, "url.scheme": scope.get("scheme", "http")}
@@ -56,4 +58,4 @@ def _server_span(scope: dict[str, Any]) -> Any:
     if scope.get("client"):
         about["client.address"] = str(scope["client"][0])
     fields = [pair for pair in scope["headers"] if pair[0] in _FIELDS]
-    return span(f"{method} {path}", about, kind=SERVER, parent=extract(fields))
+    return begun(place, f"{method} {path}", about, SERVER, extract(fields))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .layout import ERROR, SERVER
-from .making import span
+from .making import begun
+from .places import At
 from .propagation import received
 from .recorder import RECORDER
 from .spans import active
@@ -25,8 +26,9 @@ class TracedWsgi:
     `app.config`).
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, place: At | None = None) -> None:
         self._application = application
+        self._place = place or At(application)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._application, name)
@@ -34,7 +36,7 @@ class TracedWsgi:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         if RECORDER.spool is None:
             return self._application(environ, start_response)
-        made = environ[SPAN] = _server_span(environ)
+        made = environ[SPAN] = _server_span(self._place, environ)
 
         def start(status: str, headers: Any, *exc_info: Any) -> Any:
             made.set_attribute("http.response.status_code", int(status[:3]))
@@ -55,7 +57,7 @@ class TracedWsgi:
         return _Body(body, made)
 
 
-def _server_span(environ: Environ) -> Any:
+def _server_span(place: At, environ: Environ) -> Any:
     get = environ.get
     context = received(get("HTTP_TRACEPARENT", ""), get("HTTP_TRACESTATE", ""), get("HTTP_BAGGAGE", ""))
     method = get("REQUEST_METHOD", "GET")
@@ -67,7 +69,7 @@ def _server_span(environ: Environ) -> Any:
         "server.address": get("SERVER_NAME", ""),
         "client.address": get("REMOTE_ADDR", ""),
     }
-    return span(f"{method} {path}", about, kind=SERVER, parent=context)
+    return begun(place, f"{method} {path}", about, SERVER, context)
 
 
 class _Body:

@@ -182,7 +182,7 @@ def store(cell: Cell, head: int, parent: int, start: int, end: int) -> None:
         return
     if STATUS in added:
         head |= added.pop(STATUS) << STATUS_SHIFT
-    spool.write_with(pack(added), (head, cell[0], cell[1], parent, start, end))
+    spool.write_with(pack(added), head, cell[0], cell[1], parent, start, end)
 
 
 class active:

@@ -105,24 +105,26 @@ class Spool:
                 if not self._room_after(ring, index):
                     return
 
-    def write_with(self, data: bytes, span: tuple[int, bytes, int, int, int, int]) -> None:
-        """Store one ended span (what `write` takes) and the bytes that belong to it."""
-        head, trace, span_id, parent, start, end = span
+    def write_with(
+        self, data: bytes, head: int, trace: bytes, span: int, parent: int, start: int, end: int
+    ) -> None:
+        """Store one ended span and the bytes that belong to it."""
         size = len(data)
         slots = size + SLOT - 1 >> 6
         head |= slots << SLOTS_SHIFT
         while True:
             ring = self.ring
+            buffer = ring[0]
             self._mixed = True  # before it is, so that whoever counts the segment knows
             last = next(islice(ring[2], slots, None))
             index = last - slots
             at = index * SLOT
             try:
-                ring[0][at + SLOT : at + SLOT + size] = data
-                _pack(ring[0], at, head, trace, span_id, parent, start, end, index)
+                buffer[at + SLOT : at + SLOT + size] = data
+                _pack(buffer, at, head, trace, span, parent, start, end, index)
                 return
             except (IndexError, ValueError, struct.error):
-                fill(ring[0], index, last)
+                fill(buffer, index, last)
                 if not self._room_after(ring, last):
                     return
 

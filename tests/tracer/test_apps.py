@@ -69,6 +69,9 @@ def test_a_request_over_http_is_one_trace(reader: Reader) -> None:
     assert server.attributes["http.response.status_code"] == 200
     assert client.attributes["http.response.status_code"] == 200
     assert "secret" not in str(client.attributes)
+    assert (server.operation.function, server.operation.file) == (f"{__name__}.application", __file__)
+    assert server.operation.line == application.__code__.co_firstlineno
+    assert client.operation.file == __file__
 
 
 def test_a_streamed_body_belongs_to_the_request(reader: Reader) -> None:
@@ -160,6 +163,9 @@ def test_sqlite_statements_without_their_values(reader: Reader) -> None:
     assert spans[1].attributes["db.query.text"] == "INSERT INTO t VALUES (?)"
     assert "secret" not in str(spans)
     assert spans[4].status == "error"
+    lines = Path(__file__).read_text().splitlines()
+    assert {span.operation.file for span in spans} == {__file__}
+    assert "SELECT * FROM nowhere" in lines[spans[4].operation.line - 1]
 
 
 def test_threads_and_pools_continue_the_trace(reader: Reader) -> None:

@@ -86,6 +86,10 @@ def test_http_clients(reader: Reader, get: Callable[[str], int], status: str) ->
     assert client.attributes["url.path"] == "/path"
     assert client.status == ("unset" if status[0] == "2" else "error")
     assert "secret" not in str(client)
+    # Where the application called, not where the library or the recorder did.
+    assert client.operation.file == __file__
+    assert client.operation.function.startswith(f"{__name__}.{get.__name__}"[:40])
+    assert ".get(" in Path(__file__).read_text().splitlines()[client.operation.line - 1]
 
 
 @pytest.mark.parametrize("get", CLIENTS)
@@ -116,6 +120,7 @@ def test_sqlalchemy_statements_once_and_without_their_values(reader: Reader, tmp
     assert spans[2].attributes["db.namespace"].endswith("shop.db")
     assert [span.status for span in spans] == ["unset", "unset", "unset", "error"]
     assert "secret" not in str(spans)
+    assert {span.operation.file for span in spans} == {__file__}
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +176,7 @@ def test_redis_commands_without_their_values(
     assert [span.status for span in spans] == ["unset"] * 4 + ["error"]
     assert {span.parent_id for span in spans} == {reader.named("root").span_id}
     assert spans[0].attributes["server.address"] in ("127.0.0.1", "localhost")
+    assert {span.operation.file for span in spans} == {__file__}
     assert "secret" not in str(spans)
 
 
@@ -195,6 +201,7 @@ def handled(spans: list[Span], system: str) -> None:
     assert {span.trace_id for span in spans} == {root.trace_id}
     assert {span.attributes["messaging.system"] for span in sent + received} == {system}
     assert {span.status for span in spans} == {"unset"}
+    assert {span.operation.file for span in spans} == {__file__}
 
 
 def test_rabbitmq_with_callbacks(reader: Reader, rabbit: str) -> None:

@@ -90,6 +90,7 @@ def test_each_kind_of_call_is_one_trace(reader: Reader, name: str, call: Any, wo
     assert [span.parent_id for span in work] == [server.span_id] * works
     assert client.attributes["rpc.grpc.status_code"] == server.attributes["rpc.grpc.status_code"] == 0
     assert len(spans) == 3 + works
+    assert {span.operation.file for span in spans} == {__file__}
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,8 @@ class Reader:
         return list(self.store.spans())
 
     def named(self, name: str) -> Span:
-        """The one span of that name (or of that function)."""
-        found = [one for one in self.spans() if name in (one.operation.name, one.operation.function)]
+        """The one span of that name."""
+        found = [one for one in self.spans() if one.operation.name == name]
         assert len(found) == 1, [one.operation.name for one in self.store.spans()]
         return found[0]
 

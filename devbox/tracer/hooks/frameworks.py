@@ -6,6 +6,7 @@ applications are recorded when they are called. An environ that has been recorde
 
 from __future__ import annotations
 
+from ..places import At
 from ..serve_wsgi import SPAN, TracedWsgi
 from . import replace
 
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 
 
 def _recorded_once(call: Any) -> Any:
+    place = At(call)
+
     def wrapper(self: Any, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         if SPAN in environ:
             return call(self, environ, start_response)
-        return TracedWsgi(lambda *given: call(self, *given))(environ, start_response)
+        return TracedWsgi(lambda *given: call(self, *given), place)(environ, start_response)
 
     return wrapper
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import namedtuple
 
 from ..layout import CLIENT, ERROR, SERVER
-from ..making import span
+from ..making import begun
+from ..places import At, caller
 from ..propagation import TRACEPARENT, extract, headers
 from ..recorder import RECORDER
 from ..spans import active
@@ -44,11 +45,11 @@ def adapt_grpc(module: ModuleType) -> None:
     replace(module, "server", serve)
 
 
-def _named(method: Any, kind: int, parent: Any = None) -> Any:
+def _named(place: Any, method: Any, kind: int, parent: Any = None) -> Any:
     full = method.decode() if isinstance(method, bytes) else str(method)
     service, _, name = full.lstrip("/").rpartition("/")
     about = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
-    return span(f"{service}/{name}", about, kind=kind, parent=parent)
+    return begun(place, f"{service}/{name}", about, kind, parent)
 
 
 def _ended(made: Any, code: Any, details: str = "") -> None:
@@ -64,7 +65,7 @@ def _client(grpc: Any) -> Any:
         metadata = list(details.metadata or ())
         if RECORDER.spool is None or any(name == TRACEPARENT for name, _ in metadata):
             return continuation(details, request)
-        made = _named(details.method, CLIENT).begin()
+        made = _named(caller(), details.method, CLIENT).begin()
         try:
             with active(made):
                 fields = {name: getattr(details, name, None) for name in _FIELDS}
@@ -101,7 +102,7 @@ def _server(grpc: Any) -> Any:
 
 def _answering(behaviour: Callable[..., Any], details: Any) -> Any:
     def wrapper(request: Any, context: Any) -> Any:
-        made = _named(details.method, SERVER, extract(details.invocation_metadata)).begin()
+        made = _named(At(behaviour), details.method, SERVER, extract(details.invocation_metadata)).begin()
         try:
             with active(made):
                 return behaviour(request, context)
@@ -116,7 +117,7 @@ def _answering(behaviour: Callable[..., Any], details: Any) -> Any:
 
 def _answering_many(behaviour: Callable[..., Any], details: Any) -> Any:
     def wrapper(request: Any, context: Any) -> Iterator[Any]:
-        made = _named(details.method, SERVER, extract(details.invocation_metadata)).begin()
+        made = _named(At(behaviour), details.method, SERVER, extract(details.invocation_metadata)).begin()
         try:
             with active(made):
                 answers = iter(behaviour(request, context))

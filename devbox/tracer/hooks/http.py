@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..layout import CLIENT, ERROR
-from ..making import span
+from ..making import begun
+from ..places import caller
 from ..propagation import headers
 from ..recorder import CURRENT, RECORDER
 from . import replace
@@ -36,7 +37,7 @@ def _begin(putrequest: Any) -> Any:
                 "server.port": self.port,
                 "url.path": url.split("?", 1)[0],
             }
-            made = span(f"{method} {self.host}:{self.port}", about, kind=CLIENT)
+            made = begun(caller(), f"{method} {self.host}:{self.port}", about, CLIENT)
             self.__dict__[_RUNNING] = made.begin()
         return putrequest(self, method, url, *args, **kwargs)
 

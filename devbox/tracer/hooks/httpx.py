@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..layout import CLIENT, ERROR
-from ..making import span
+from ..making import begun
+from ..places import caller
 from ..propagation import TRACEPARENT, inject
 from ..recorder import RECORDER
 from . import replace
@@ -52,7 +53,8 @@ class _calling:
             "url.path": url.path,
         }
         self._request = request
-        self._span = span(f"{request.method} {url.netloc.decode('ascii', 'replace')}", about, kind=CLIENT)
+        name = f"{request.method} {url.netloc.decode('ascii', 'replace')}"
+        self._span = begun(caller(), name, about, CLIENT)
 
     def __enter__(self) -> Any:
         made = self._span.__enter__()

@@ -7,7 +7,8 @@ scope of their own; `tracer.span(..., kind=CONSUMER, parent=tracer.extract(recor
 from __future__ import annotations
 
 from ..layout import CONSUMER, PRODUCER
-from ..making import span
+from ..making import begun
+from ..places import caller
 from ..propagation import TRACEPARENT, extract, headers
 from ..recorder import RECORDER
 from . import replace
@@ -37,7 +38,7 @@ def _send(original: Any) -> Any:
         if RECORDER.spool is None or any(name == TRACEPARENT for name, _ in given):
             return original(self, topic, value, key, headers, **more)
         about = {"messaging.system": "kafka", "messaging.destination.name": topic}
-        with span(f"publish {topic}", about, kind=PRODUCER):
+        with begun(caller(), f"publish {topic}", about, PRODUCER):
             return original(self, topic, value, key, given + _context(), **more)
 
     return wrapper
@@ -70,4 +71,4 @@ def _processing(record: Any) -> Any:
         "messaging.destination.partition.id": str(record.partition),
         "messaging.kafka.offset": record.offset,
     }
-    return span(f"process {record.topic}", about, kind=CONSUMER, parent=extract(record.headers or ()))
+    return begun(caller(), f"process {record.topic}", about, CONSUMER, extract(record.headers or ()))

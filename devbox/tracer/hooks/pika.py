@@ -6,7 +6,8 @@ The context travels among the message's headers, which AMQP has for this (AMQP 0
 from __future__ import annotations
 
 from ..layout import CONSUMER, PRODUCER
-from ..making import span
+from ..making import begun
+from ..places import At, caller
 from ..propagation import TRACEPARENT, extract, inject
 from ..recorder import RECORDER
 from . import replace
@@ -48,7 +49,7 @@ def _publish(original: Any) -> Any:
             "messaging.destination.name": to,
             "messaging.body.size": len(body),
         }
-        with span(f"publish {to}", about, kind=PRODUCER):
+        with begun(caller(), f"publish {to}", about, PRODUCER):
             inject(headers)
             return original(self, exchange, routing_key, body, _with(properties, headers), *args, **more)
 
@@ -77,10 +78,12 @@ def _consume(original: Any) -> Any:
 
 
 def _received(queue: str, callback: Callable[..., Any]) -> Callable[..., Any]:
+    place = At(callback)
+
     def wrapper(channel: Any, method: Any, properties: Any, body: Any) -> Any:
         if RECORDER.spool is None:
             return callback(channel, method, properties, body)
-        with _processing(queue, method, properties):
+        with _processing(place, queue, method, properties):
             return callback(channel, method, properties, body)
 
     return wrapper
@@ -93,16 +96,16 @@ def _iterate(original: Any) -> Any:
             if RECORDER.spool is None or method is None:
                 yield method, properties, body
                 continue
-            with _processing(queue, method, properties):
+            with _processing(caller(), queue, method, properties):
                 yield method, properties, body
 
     return wrapper
 
 
-def _processing(queue: str, method: Any, properties: Any) -> Any:
+def _processing(place: Any, queue: str, method: Any, properties: Any) -> Any:
     about = {
         "messaging.system": "rabbitmq",
         "messaging.destination.name": queue,
         "messaging.rabbitmq.redelivered": method.redelivered,
     }
-    return span(f"process {queue}", about, kind=CONSUMER, parent=extract(properties.headers or {}))
+    return begun(place, f"process {queue}", about, CONSUMER, extract(properties.headers or {}))

@@ -6,7 +6,8 @@ Commands are shown with their key alone: the other arguments are data.
 from __future__ import annotations
 
 from ..layout import CLIENT
-from ..making import span
+from ..making import begun
+from ..places import caller
 from ..recorder import RECORDER
 from . import replace
 
@@ -88,7 +89,7 @@ def _calling(client: Any, commands: list[tuple[Any, ...]]) -> Any:
     where = getattr(getattr(client, "connection_pool", None), "connection_kwargs", {})
     about["server.address"] = where.get("host") or where.get("path") or ""
     about["server.port"] = where.get("port", 0)
-    return span(f"redis {verb}", about, kind=CLIENT)
+    return begun(caller(), f"redis {verb}", about, CLIENT)
 
 
 def _shown(commands: list[tuple[Any, ...]]) -> Iterable[str]:

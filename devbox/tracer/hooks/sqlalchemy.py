@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..layout import CLIENT
-from ..making import span
+from ..making import begun
+from ..places import caller
 from ..recorder import RECORDER
 from .sqlite import LONGEST_STATEMENT
 
@@ -33,7 +34,8 @@ def _before(connection: Any, cursor: Any, statement: str, parameters: Any, conte
         about["server.address"] = url.host
     if url.database:
         about["db.namespace"] = url.database
-    setattr(context, _RUNNING, span(f"{system} {text.split(' ', 1)[0].upper()}", about, kind=CLIENT).begin())
+    made = begun(caller(), f"{system} {text.split(' ', 1)[0].upper()}", about, CLIENT)
+    setattr(context, _RUNNING, made.begin())
 
 
 def _after(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:

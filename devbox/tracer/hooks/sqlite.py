@@ -8,7 +8,8 @@ library's own extension point, so nothing of sqlite3 is replaced but the default
 from __future__ import annotations
 
 from ..layout import CLIENT
-from ..making import span
+from ..making import begun
+from ..places import caller
 from ..recorder import RECORDER
 from . import replace
 
@@ -26,9 +27,8 @@ def _statement(sql: object) -> Any:
     """
     text = " ".join(str(sql).split())
     verb = text.split(" ", 1)[0].upper()
-    return span(
-        f"sqlite {verb}", {"db.system.name": "sqlite", "db.query.text": text[:LONGEST_STATEMENT]}, kind=CLIENT
-    )
+    about = {"db.system.name": "sqlite", "db.query.text": text[:LONGEST_STATEMENT]}
+    return begun(caller(), f"sqlite {verb}", about, CLIENT)
 
 
 def _timed(base: type, name: str) -> Any:
