@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,18 +21,30 @@ from devbox.workload.roads.queues import open_queue
 from devbox.workload.roads.redisqueue import RedisQueue
 from tests.workload.shops import eventually
 
-LEASE = 0.5
+LONG, SHORT = 60.0, 0.5
+"""Seconds of a lease: longer than a busy machine stands still between taking and acknowledging, or short
+enough to wait for its end."""
+
 Opener = Callable[[], Queue]
 
 
+@pytest.fixture
+def lease() -> float:
+    """Seconds after which the file and Redis take a taker for dead; brokers see its connection end."""
+    return LONG
+
+
+short_lease = pytest.mark.parametrize("lease", [SHORT], ids=[""])
+
+
 @pytest.fixture(params=["file", "redis", "rabbitmq", "kafka"])
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+def opener(request: pytest.FixtureRequest, tmp_path: Path, lease: float) -> Opener:
     """Opens the same queue as often as it is called, as different processes do."""
     if request.param == "file":
-        return lambda: FileQueue(tmp_path / "queue.db", lease=LEASE)
+        return lambda: FileQueue(tmp_path / "queue.db", lease)
     url = request.getfixturevalue(f"{request.param}_url")
     if request.param == "redis":
-        return lambda: RedisQueue(url, lease=LEASE)
+        return lambda: RedisQueue(url, lease)
     return lambda: open_queue(url, tmp_path)
 
 
@@ -82,6 +95,7 @@ def test_a_taker_that_waits_gets_what_is_sent_meanwhile(queue: Queue, opener: Op
     assert time.time_ns() - message.since < 4_000_000_000
 
 
+@short_lease
 def test_what_a_dead_taker_had_comes_again(queue: Queue, opener: Opener, topic: str, kind: str) -> None:
     queue.put(topic, {"number": 1})
     dead = opener()
@@ -91,7 +105,7 @@ def test_what_a_dead_taker_had_comes_again(queue: Queue, opener: Opener, topic: 
     # Kafka does not count deliveries, only what was handed back.
     assert (again.body, again.attempt) == ({"number": 1}, 1 if kind == "kafka" else 2)
     queue.done(topic, again)
-    assert queue.take(topic, wait=LEASE * 2) is None
+    assert queue.take(topic, wait=SHORT * 2) is None
 
 
 def test_a_message_handed_back_comes_later_with_its_count(queue: Queue, topic: str) -> None:
@@ -104,12 +118,13 @@ def test_a_message_handed_back_comes_later_with_its_count(queue: Queue, topic: s
     queue.done(topic, second)
 
 
+@short_lease
 def test_buried_is_never_delivered_again(queue: Queue, topic: str) -> None:
     queue.put(topic, {"poison": True})
     message = queue.take(topic, wait=1)
     assert message is not None
     queue.bury(topic, message, "cannot be")
-    assert queue.take(topic, wait=LEASE * 2) is None
+    assert queue.take(topic, wait=SHORT * 2) is None
     assert queue.dead(topic) == 1
 
 
@@ -135,6 +150,25 @@ def test_takers_share_the_messages(queue: Queue, opener: Opener, topic: str, kin
         taker.join()
     # Kafka delivers again what was not committed when a taker joined or left the group.
     assert sorted(set(taken) if kind == "kafka" else taken) == list(range(60))
+
+
+def test_what_was_acknowledged_before_an_orderly_end_does_not_come_again(
+    queue: Queue, opener: Opener, topic: str, kind: str
+) -> None:
+    """Whoever stops may be quick: acknowledge all, and be gone."""
+    # A group of Kafka's takes seconds to come together again.
+    takers, each = 2 if kind == "kafka" else 25, 6
+    for number in range(takers * each):
+        queue.put(topic, {"number": number})
+    taken = []
+    for _ in range(takers):
+        own = opener()
+        messages = [eventually(partial(own.take, topic, wait=0.5)) for _ in range(each)]
+        for message in messages:
+            own.done(topic, message)
+        own.close()
+        taken += [message.body["number"] for message in messages]
+    assert sorted(taken) == list(range(takers * each))
 
 
 class Letters:

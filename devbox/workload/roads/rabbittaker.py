@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any
@@ -74,6 +73,7 @@ class Taker:
         self._channel.basic_qos(prefetch_count=WORKERS)
         self._channel.basic_consume(topic, self._arrive)
         self._arrived: SimpleQueue[Delivery] = SimpleQueue()
+        self._worked_on: SimpleQueue[int] = SimpleQueue()
         self._closed = Event()
         self._reason: Exception | None = None
         self._thread = Thread(target=self._run, daemon=True, name=f"{topic}-taker")
@@ -97,8 +97,8 @@ class Taker:
         """Acknowledge a delivery, from any thread."""
         if self._reason is not None:
             raise StreamLostError(str(self._reason))
-        with suppress(ConnectionWrongStateError):  # it comes again to somebody else
-            self._connection.add_callback_threadsafe(partial(self._channel.basic_ack, tag))
+        self._worked_on.put(tag)
+        self._wake()
 
     def _arrive(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
         headers = dict(properties.headers or {})
@@ -108,13 +108,24 @@ class Taker:
         try:
             while not self._closed.is_set():
                 self._connection.process_data_events(time_limit=_SLICE)
+                self._tell()
+            self._tell()  # what was done before the end must not be done again by somebody else
             self._connection.close()
         except (AMQPError, OSError) as error:
             self._reason = error
 
+    def _tell(self) -> None:
+        """Tell the broker what was acknowledged meanwhile."""
+        with suppress(Empty):
+            while True:
+                self._channel.basic_ack(self._worked_on.get_nowait())
+
+    def _wake(self) -> None:
+        with suppress(ConnectionWrongStateError):  # it has ended: what was not acknowledged comes again
+            self._connection.add_callback_threadsafe(lambda: None)
+
     def close(self) -> None:
         """End the connection; what was taken and not acknowledged is delivered to somebody else."""
         self._closed.set()
-        with suppress(AMQPError):
-            self._connection.add_callback_threadsafe(lambda: None)  # wakes the thread
+        self._wake()
         self._thread.join()
