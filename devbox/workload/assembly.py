@@ -10,6 +10,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from devbox.workload import hops, reload
+from devbox.workload.cache import Cache
 from devbox.workload.contract import SERVICES
 from devbox.workload.control import Control
 from devbox.workload.databases import open_database
@@ -106,7 +107,7 @@ def _order(around: Surroundings, stop: Event) -> Functions:
         RemoteUsers(around.edge("order", "user")),
         RemotePayments(around.edge("order", "payment")),
         RemoteNotifications(around.edge("order", "notify")),
-        watched(Catalogue(), around.faults, but=("forget",)),
+        watched(Catalogue(Cache(around.faults, "Catalogue.price")), around.faults),
     )
     watched(service, around.faults, but=("due",))
     Thread(target=_resume, args=(service, stop), daemon=True, name="resume").start()

@@ -125,10 +125,6 @@ def _unavailable(tries: float, damage: Damage, thing: Any, given: Given) -> None
     raise Unavailable("overloaded: a fault that was switched on")
 
 
-def _forget_prices(seconds: float, damage: Damage, thing: Any, given: Given) -> None:
-    thing.forget()
-
-
 def _slow_query(rows: float, damage: Damage, thing: Any, given: Given) -> None:
     thing.execute(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT count(*) FROM n",
@@ -150,7 +146,6 @@ _STRIKES: dict[str, Strike] = {
     "poison": _poison,
     "payment-down": _refuse,
     "slow-dns": _delay,
-    "cache-off": _forget_prices,
 }
 """What a fault does where it strikes. Those that are missing here change how a place works: it asks for their
 level."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from devbox.workload.contract import EDGES
@@ -57,37 +57,40 @@ class Board:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known = Switches()
-        self._stamp: tuple[int, int] | None = None
+        self._text = ""
         self._looked = float("-inf")
+        self._looking = Lock()
 
     def read(self) -> Switches:
         """The switches as they are now."""
-        now = time.monotonic()
-        if now - self._looked > _FRESH:
-            self._looked = now
-            self._look()
+        if time.monotonic() - self._looked > _FRESH:
+            with self._looking:  # who comes while another thread looks must not go by what was known before
+                now = time.monotonic()
+                if now - self._looked > _FRESH:
+                    self._look()
+                    self._looked = now
         return self._known
 
     def _look(self) -> None:
+        # Read, not compared by its time: two changes may fall into one tick of the file system's clock.
         try:
-            found = os.stat(self._path)
+            text = self._path.read_text()
         except OSError:
-            self._known, self._stamp = Switches(), None
-            return
-        if (found.st_ino, found.st_mtime_ns) != self._stamp:
-            self._stamp = (found.st_ino, found.st_mtime_ns)
-            data = json.loads(self._path.read_text())
+            text = ""
+        if text != self._text:
+            data = json.loads(text) if text else Switches().as_data()
             self._known = Switches(data["roads"], tuple(Fault(**fault) for fault in data["faults"]))
+            self._text = text
 
     def change(self, how: Callable[[Switches], Switches]) -> Switches:
         """Change the switches; several who change at once do so one after the other."""
-        with self._alone():
+        with self._alone(), self._looking:
             self._look()
             changed = how(self._known)
             new = self._path.with_suffix(".new")
             new.write_text(json.dumps(changed.as_data()))
             new.replace(self._path)
-        self._looked = float("-inf")
+            self._looked = float("-inf")
         return changed
 
     @contextmanager

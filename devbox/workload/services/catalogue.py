@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from devbox.workload.failures import NotFound
+from devbox.workload.services.values import Memory
 
 PRICES = {"teapot": 2400, "cup": 650, "saucer": 420, "kettle": 3900, "tea": 890}
 """Cents apiece."""
@@ -22,24 +23,22 @@ def _wholesale_list() -> Iterator[str]:
 
 
 class Catalogue:
-    """Knows prices; remembers those it has looked up."""
+    """Knows prices; remembers in `memory` those it has looked up."""
 
-    def __init__(self) -> None:
-        self._known: dict[str, int] = {}
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
 
     def price(self, item: str) -> int:
         """Cents for one `item`; `NotFound` when the shop does not sell it."""
-        if item not in self._known:
-            self._known[item] = self._look_up(item)
-        return self._known[item]
+        known = self._memory.find(item)
+        if known is None:
+            known = self._look_up(item)
+            self._memory.keep(item, known)
+        return known
 
     def all(self) -> list[dict[str, object]]:
         """What the shop sells, with prices."""
         return [{"item": item, "price": price} for item, price in PRICES.items()]
-
-    def forget(self) -> None:
-        """Look everything up again."""
-        self._known.clear()
 
     def _look_up(self, item: str) -> int:
         """Search the wholesaler's list: long, and sorted by nothing."""

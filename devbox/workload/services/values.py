@@ -64,3 +64,15 @@ class Announcer(Protocol):
     def order_paid(self, key: str, order: str, user: str, amount: int) -> None:
         """Take note that an order is paid: at least once, so that the reader must know `key` again."""
         ...
+
+
+class Memory(Protocol):
+    """Who remembers prices."""
+
+    def find(self, item: str) -> int | None:
+        """The price that was kept for an item, `None` when none was."""
+        ...
+
+    def keep(self, item: str, price: int) -> None:
+        """Remember a price."""
+        ...
