@@ -72,7 +72,10 @@ class Faults:
 
     def strike(self, where: str, thing: Any = None, given: Given = _NOTHING) -> None:
         """See `Trouble.strike`."""
-        for fault in self._board.read().faults:
+        faults = self._board.read().faults
+        if self._damage.leaked and not any(fault.name == "leak" for fault in faults):
+            self._damage.leaked.clear()
+        for fault in faults:
             if fault.at == where and fault.name in _STRIKES:
                 _STRIKES[fault.name](fault.value, self._damage, thing, given)
 
@@ -114,6 +117,8 @@ def _leak(megabytes: float, damage: Damage, thing: Any, given: Given) -> None:
     if sum(map(len, damage.leaked)) + size > _LEAK_LIMIT:
         damage.leaked.clear()  # the lesson is learnt; the machine is still needed
     damage.leaked.append(bytearray(b"leak") * (size // 4))
+    for kept in damage.leaked:
+        kept.count(b"\0")  # a list that only grows is mostly also searched, and each time there is more of it
 
 
 def _refuse(seconds: float, damage: Damage, thing: Any, given: Given) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from devbox.errors import DevboxError
 from devbox.workload import supervisor
-from devbox.workload.places import LOOPBACK, settle
+from devbox.workload.places import LOOPBACK, one_at_a_time, settle
 from devbox.workload.settings import GATEWAY_PORT, Place, Settings
 from devbox.workload.state import prepare
 
@@ -73,11 +73,12 @@ def up(
     if aside is not None:
         note(f"data of another version of the shop was put into {aside}")
     (state / "switches.json").unlink(missing_ok=True)  # yesterday's faults would be today's riddle
-    settings, moved = settle(state, port, traces)
-    note("starting user, order, payment, notify and the gateway")
-    _spawn(settings)
-    _save(settings)
-    _until_ready(settings)
+    with one_at_a_time():  # else two shops that start together choose the same free ports
+        settings, moved = settle(state, port, traces)
+        note("starting user, order, payment, notify and the gateway")
+        _spawn(settings)
+        _save(settings)
+        _until_ready(settings)
     return _shop(settings, time.monotonic() - began, moved)
 
 

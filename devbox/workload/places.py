@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +37,19 @@ def settle(state: Path, port: int, traces: int) -> tuple[Settings, tuple[str, ..
     settings = replace(told, places=places, listen=LOOPBACK, gateway=gateway, traces=page)
     moved = f"port {port} is taken, {gateway} is used"  # nobody types the other ones
     return settings, () if gateway == port else (moved,)
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Only one shop of this user looks for ports and takes them at any moment."""
+    name = Path(tempfile.gettempdir()) / f"devbox-shop-{os.getuid()}.lock"
+    # A link would have us open a file of its maker's choice: temporary folders are everybody's.
+    lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _is_free(port: int) -> bool:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,19 @@ def test_two_shops_side_by_side(shop: Running, tmp_path: Path) -> None:
     for other in running(tmp_path / "other"):
         order = other.order().body["id"]
         assert shop.ask("GET", f"/orders/{order}").status == 404
+
+
+def test_shops_that_start_together_do_not_meet_at_the_same_ports(tmp_path: Path) -> None:
+    states = [tmp_path / name for name in ("one", "two")]
+    try:
+        with ThreadPoolExecutor(len(states)) as starting:
+            shops = [Running(shop) for shop in starting.map(local.up, states)]
+        placed = [shop.order().body["id"] for shop in shops]
+        for shop in shops:
+            assert [one["id"] in placed for one in shop.ask("GET", "/orders").body["items"]] == [True]
+    finally:
+        for state in states:
+            local.down(state)
 
 
 def test_without_nginx_the_small_gateway_does_the_same(
