@@ -63,7 +63,7 @@ def _text(console: Console, data: dict[str, Any]) -> str:
         console.table(("latency", ""), rows, frozenset({1})),
     ]
     if data["late_sends"]:
-        lines.append(f"{data['late_sends']} requests were sent more than 50 ms late: all senders were busy")
+        lines.append(f"{data['late_sends']} requests were sent more than 50 ms late: too much was under way")
     if "report" in data:
         lines.append(f"report: {data['report']}")
     return "\n".join(lines)

@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -68,10 +68,10 @@ def run(shop: Running, seed: int, kills: int, brokers: Mapping[str, Broker] | No
         thread.start()
     roads = Board(shop.shop.state / "switches.json")
     ways = shop.ask("GET", "/control").body["ways"]
-    for _ in range(kills):
+    for victim in _victims(chance, kills, brokers or {}):
         time.sleep(chance.uniform(0.1, 0.6))
         roads.change(_another_road(chance.choice(sorted(EDGES)), chance.choice(ways)))
-        _kill_one(shop, chance, brokers or {}, count)
+        _kill(shop, victim, brokers or {}, count)
     with suppress(AssertionError):  # on a busy machine nothing gets through while so much dies
         eventually(lambda: len(orders) > ENOUGH, seconds=60)
     stop.set()
@@ -88,18 +88,32 @@ def _another_road(edge: str, road: str) -> Callable[[Switches], Switches]:
     return lambda switches: replace(switches, roads={**switches.roads, edge: road})
 
 
-def _kill_one(shop: Running, chance: random.Random, brokers: Mapping[str, Broker], count: Count) -> None:
-    if brokers and chance.random() < _BROKER_SHARE:
-        victim = chance.choice(sorted(name for name, one in brokers.items() if one.survives))
+def _victims(chance: random.Random, kills: int, brokers: Mapping[str, Broker]) -> Iterator[str]:
+    """Everybody once, as far as so few kills reach; then whomever chance names."""
+    mortal = sorted(name for name, one in brokers.items() if one.survives)
+    everybody = [*VICTIMS, *mortal]
+    chance.shuffle(everybody)
+    yield from everybody[:kills]
+    for _ in range(kills - len(everybody)):
+        among = mortal if mortal and chance.random() < _BROKER_SHARE else VICTIMS
+        yield chance.choice(among)
+
+
+def _kill(shop: Running, victim: str, brokers: Mapping[str, Broker], count: Count) -> None:
+    if victim in brokers:
         brokers[victim].kill()
         brokers[victim].start()
     else:
-        victim = chance.choice(VICTIMS)
-        try:
-            shop.kill(victim)
-        except ProcessLookupError:
-            return  # it was just being started again
+        # One that was just being started again is not there yet.
+        eventually(lambda: _shot(shop, victim))
     count.kills[victim] = count.kills.get(victim, 0) + 1
+
+
+def _shot(shop: Running, victim: str) -> bool:
+    try:
+        return shop.kill(victim) > 0
+    except ProcessLookupError:
+        return False
 
 
 def _customer(

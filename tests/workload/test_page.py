@@ -76,9 +76,10 @@ def test_what_is_refused_is_said(tab: Page) -> None:
 
 def test_a_fault_is_switched_and_seen(tab: Page, shop: Running) -> None:
     tab.click("#fault-delay")
-    tab.until(f"{SAID} === 'Switched.'")
+    tab.until(f"{SAID} === 'delay is on.'")
     assert [fault["name"] for fault in shop.ask("GET", "/control").body["faults"]] == ["delay"]
     tab.until("document.querySelectorAll('#faults td.on').length === 4")
+    assert "First among the slowest: Payments.charge" in tab.text("#faults tr:first-child")
     tab.click("#fault-delay")
     tab.until("document.querySelectorAll('#faults td.on').length === 0")
 
@@ -91,7 +92,7 @@ def test_the_trace_of_an_order_over_each_road(tab: Page, road: str) -> None:
     for edge in (1, 2, 3):
         box = f"document.querySelector('#roads tr:nth-child({edge}) select')"
         tab.run(f"{SAID} = ''; {box}.value = '{road}'; {box}.onchange()")
-        tab.until(f"{SAID} === 'Switched.'")
+        tab.until(f"{SAID}.endsWith(' takes {road} now.')")
     tab.click("button.main")
     watched_to_its_end(tab)
     # High enough for the whole trace: rows that nobody sees are not made.
@@ -116,6 +117,11 @@ def test_the_trace_of_an_order_over_each_road(tab: Page, road: str) -> None:
 def test_it_fits_on_a_small_screen(tab: Page) -> None:
     tab.call("Emulation.setDeviceMetricsOverride", width=390, height=800, deviceScaleFactor=1, mobile=True)
     assert tab.run("document.documentElement.scrollWidth <= 390")
+    # Nor is anything cut off inside: the links to the traces are what one comes for.
+    tab.until("document.querySelector('#orders a') !== null")
+    assert tab.run(
+        "[...document.querySelectorAll('section')].every(one => one.scrollWidth <= one.clientWidth)"
+    )
 
 
 def test_without_a_trace_page_the_links_lead_to_where_one_would_be(browser: Browser, tmp_path: Path) -> None:
