@@ -67,6 +67,8 @@ def _clock(facts: Facts, now: float) -> Finding:
 def _daemon(facts: Facts, wish: Wish) -> Finding:
     if not facts.dockerd:
         return Finding(Verdict.FAILED, "Docker is not installed", f"devbox init {wish.host} --install")
+    if wish.endpoint is Endpoint.SSH and facts.asleep:
+        return Finding(Verdict.OK, f"{facts.dockerd_version}; it starts when it is asked")
     if facts.systemd and facts.service.active_state != "active":
         return Finding(Verdict.FAILED, f"docker.service is {facts.service.active_state}", _start(facts, wish))
     return Finding(Verdict.OK, facts.dockerd_version)

@@ -146,6 +146,11 @@ class Facts:
     def distribution(self) -> str:
         return self.os.get("PRETTY_NAME") or self.os.get("ID") or "an unknown system"
 
+    @property
+    def asleep(self) -> bool:
+        """Whether dockerd does not run, and starts by itself when its socket is used."""
+        return self.service.active_state == "inactive" and self.socket_unit.active_state == "active"
+
     def listening(self, port: int) -> tuple[Listener, ...]:
         return tuple(one for one in self.listeners if one.port == port)
 

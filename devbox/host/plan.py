@@ -157,6 +157,8 @@ def _serving(facts: Facts, wish: Wish) -> bool:
     """Whether the running daemon is the one that the files describe."""
     if wish.endpoint is Endpoint.SSH and not facts.service.exists:
         return True  # whatever starts it there, nothing is asked of it
+    if wish.endpoint is Endpoint.SSH and facts.asleep:
+        return True
     if facts.service.active_state != "active":
         return False
     if wish.endpoint is Endpoint.SSH:

@@ -65,13 +65,19 @@ versions() {
     have docker && docker --version 2>/dev/null | sed -n 's/.*podman.*/shim=podman/p'
 }
 
+# Whoever asks a daemon that sleeps behind its socket starts it; who looks changes nothing.
+awake() {
+    state=$(systemctl show -p LoadState -p ActiveState --value docker.service 2>/dev/null | tr '\n' ' ')
+    have docker && [ "$state" != "loaded inactive " ]
+}
+
 running() {
-    have docker || return 0
+    awake || return 0
     timeout 5 docker -H unix:///var/run/docker.sock ps --no-trunc --format 'running={{.ID}} {{.Names}}'
 }
 
 engine() {
-    have docker || return 0
+    awake || return 0
     timeout 5 docker -H unix:///var/run/docker.sock info --format 'engine.id={{.ID}}
 engine.os={{.OperatingSystem}}
 engine.live_restore={{.LiveRestoreEnabled}}

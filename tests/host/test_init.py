@@ -43,6 +43,8 @@ def test_keys_are_for_their_owner_only_and_the_authoritys_never_travels(desk: De
 
 
 def test_plan_shows_and_changes_nothing(desk: Desk) -> None:
+    """Not even a daemon that sleeps behind its socket is started."""
+    desk.host.sh("systemctl stop docker.service")
     before, pid = desk.snapshot(), desk.main_pid()
     said = desk.devbox("init", desk.host.name, "--plan")
     assert "+ExecStart=/usr/sbin/dockerd -H fd://" in said
@@ -52,7 +54,7 @@ def test_plan_shows_and_changes_nothing(desk: Desk) -> None:
     assert key["secret"]
     assert key["new"] is None
     assert "PRIVATE" not in json.dumps(data)
-    assert (desk.snapshot(), desk.main_pid()) == (before, pid)
+    assert (desk.snapshot(), desk.main_pid(), pid) == (before, "0", "0")
     assert not desk.keys.exists()
     assert not (desk.project / "devbox.yaml").exists()
 

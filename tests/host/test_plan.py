@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from devbox.config.model import Endpoint
 from devbox.errors import HostError
-from devbox.host import daemon, plan, show, undo, units
+from devbox.host import checks, daemon, plan, show, undo, units
 from devbox.host.facts import parse
 from devbox.host.manifest import Manifest, Owned
 from devbox.host.model import CA, CERT, DROP_INS, KEY, MANIFEST, Facts, Plan, ServerFiles, Wish, digest
@@ -131,6 +132,17 @@ def test_a_tcp_socket_unit_is_secured_and_the_socket_restarted() -> None:
         "systemctl start docker.socket",
         "systemctl restart docker.service",
     ]
+
+
+def test_a_daemon_that_sleeps_behind_its_socket_needs_no_start_over_ssh() -> None:
+    facts = bookworm(
+        "service.ActiveState=inactive", "socket.ActiveState=active", without="service.ActiveState=active"
+    )
+    assert plan.make(facts, replace(WISH, endpoint=Endpoint.SSH), None).empty
+    assert made(facts).restart
+    runs = {one: checks.on_host(facts, replace(WISH, endpoint=one), 0)[2].probe() for one in Endpoint}
+    assert "it starts when it is asked" in runs[Endpoint.SSH].evidence
+    assert runs[Endpoint.TLS].evidence == "docker.service is inactive"
 
 
 def test_what_live_restore_would_change_is_said_where_containers_stop() -> None:
