@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from devbox.ports.tree import Put
-from devbox.sync.model import Plan, above, printable
+from devbox.sync.model import Plan, above, parent_of, printable
 
 _GENERATED = frozenset(
     b"node_modules .venv venv env __pycache__ .tox .nox .mypy_cache .pytest_cache .ruff_cache target dist "
@@ -21,11 +21,15 @@ def hints(plan: Plan) -> Iterator[str]:
     """A word on every huge folder that looks generated and is about to be sent."""
     files: dict[bytes, int] = defaultdict(int)
     size: dict[bytes, int] = defaultdict(int)
+    known: dict[bytes, bytes | None] = {}
     for one in plan.operations:
-        folder = _generated(one.path) if isinstance(one, Put) else None
-        if folder and isinstance(one, Put):
-            files[folder] += 1
-            size[folder] += one.size
+        if isinstance(one, Put):
+            parent = parent_of(one.path)
+            if parent not in known:
+                known[parent] = _generated(parent)
+            if folder := known[parent]:
+                files[folder] += 1
+                size[folder] += one.size
     for folder, count in sorted(files.items()):
         if count >= MANY_FILES or size[folder] >= MANY_BYTES:
             shown = printable(folder)
@@ -35,9 +39,9 @@ def hints(plan: Plan) -> Iterator[str]:
             )
 
 
-def _generated(path: bytes) -> bytes | None:
-    """The highest folder above it that usually is generated."""
-    return next((one for one in above(path) if one.rpartition(b"/")[2] in _GENERATED), None)
+def _generated(folder: bytes) -> bytes | None:
+    """The highest folder among it and those above it that usually is generated."""
+    return next((one for one in (*above(folder), folder) if one.rpartition(b"/")[2] in _GENERATED), None)
 
 
 def twins(paths: Iterable[bytes]) -> Iterator[tuple[str, str]]:

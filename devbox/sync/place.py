@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +25,7 @@ class Place:
 
     def here(self, path: bytes) -> bytes:
         """Where that path of the tree is on this machine."""
-        return os.path.join(self.root, path)
+        return self.root + b"/" + path
 
     def source(self, path: bytes, local: Local) -> LocalFile:
         """The bytes of a file as it was scanned."""
