@@ -113,6 +113,33 @@ class TestWithoutPosixRename(TreeContract):
         tree.close()
 
 
+class Refusing(Pipes):
+    """A link that lets the next rename to that path fail."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(SERVER), "-P", "posix-rename")
+        self.end = wire.text(bytes(path))
+
+    def send(self, data: bytes) -> None:
+        is_rename = data[4:5] == wire.rename(b"", b"").packet(0)[4:5]
+        if is_rename and self.end and data.endswith(self.end):
+            data = data.removesuffix(self.end) + self.end.replace(b"/root/", b"/gone/")
+            self.end = b""
+        super().send(data)
+
+
+def test_without_posix_rename_the_old_version_comes_back_if_the_new_one_cannot_come(root: Path) -> None:
+    channel = Refusing(root / "f")
+    tree = SftpTree(channel, str(root), "host")
+    tree.prepare(b"token")
+    (root / "f").write_text("old")
+    assert one(tree, put(b"f", b"new", tree.scan([b""])[b"f"])).result is Result.FAILED
+    assert channel.end == b"", "it was refused"
+    assert (root / "f").read_text() == "old"
+    assert os.listdir(staging_of(str(root))) == ["root"]
+    tree.close()
+
+
 class TestAsyncssh(TreeContract):
     """A server that answers out of order. To this client it reads a symlink's names as OpenSSH does."""
 

@@ -103,10 +103,21 @@ def into_place(
     if places.posix_rename:
         (renamed,) = yield [wire.posix_rename(name, target)]
     else:
-        if found.ok:
-            yield [wire.remove(target)]
-        (renamed,) = yield [wire.rename(name, target)]
+        renamed = yield from _replace(places, name, target, found.ok)
     return outcome if renamed.ok else failed(operation, renamed)
+
+
+def _replace(places: Places, name: bytes, target: bytes, stands: bool) -> Task[Reply]:
+    """Where nothing is renamed over what stands there: that steps aside, and comes back if it has to."""
+    aside = places.staged()
+    if stands:
+        (moved,) = yield [wire.rename(target, aside)]
+        if not moved.ok:
+            return moved
+    (renamed,) = yield [wire.rename(name, target)]
+    if stands:
+        yield [wire.remove(aside) if renamed.ok else wire.rename(aside, target)]
+    return renamed
 
 
 def put_in_place(places: Places, operation: Put, sent: Sent) -> Task[Outcome]:
