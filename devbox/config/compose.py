@@ -15,6 +15,7 @@ from devbox.config.model import Build, Service
 from devbox.config.shapes import Complaint, Located
 
 _TOP = frozenset(("version", "name", "services", "volumes", "networks"))
+_DRIVERS = {"volumes": "local", "networks": "bridge"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ def read(document: Located, folder: str, variables: Mapping[str, str]) -> Unders
     for key, node in whole.items():
         if key not in _TOP and not key.startswith("x-"):
             raise refused(key, node)
-    for key in ("volumes", "networks"):
-        _plain(whole.get(key, Located({}, 1)), key)
+    for key, driver in _DRIVERS.items():
+        _plain(whole.get(key, Located({}, 1)), key, driver)
     services, build = [], None
     for name, node in mapping(whole.get("services", Located({}, 1)), "services").items():
         draft = Draft(name, folder, variables)
@@ -62,8 +63,9 @@ def _service(draft: Draft, node: Located) -> Service:
     return Service(**{"name": draft.name, "mount": False, **draft.values})
 
 
-def _plain(node: Located, path: str) -> None:
-    """Volumes and networks are devbox's own: an entry may be there, options may not."""
+def _plain(node: Located, path: str, driver: str) -> None:
+    """Volumes and networks are devbox's own: an entry may be there and say what is so anyway, no more."""
     for name, item in mapping(node, path).items():
         for key, value in mapping(item, f"{path}.{name}").items():
-            raise refused(f"{path}.{name}.{key}", value)
+            if key != "driver" or value.value != driver:
+                raise refused(f"{path}.{name}.{key}", value)

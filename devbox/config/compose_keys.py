@@ -7,14 +7,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from devbox.config.compose_values import duration, items, joined, mapping, plain_text, port, volume
+from devbox.config.compose_values import (
+    duration,
+    extra_hosts,
+    items,
+    joined,
+    mapping,
+    plain_text,
+    port,
+    volume,
+)
 from devbox.config.model import Build, Health
 from devbox.config.shapes import Complaint, Flag, ListOf, Located, Number, Text
 
 _CONDITIONS = ("service_started", "service_healthy", "service_completed_successfully")
 _TIMES = {"interval": 30.0, "timeout": 30.0, "start_period": 0.0}
 _WHY = {
-    "container_name": "is not taken: two people on one host must not meet, so devbox makes the names",
     "extends": "is not taken: write the service out (docker compose config does)",
     "include": "is not taken: write the services out (docker compose config does)",
     "external": "is not taken: devbox makes its own volumes and networks, and removes only those",
@@ -82,16 +90,12 @@ def _listed(node: Located, path: str, variables: Mapping[str, str]) -> Iterator[
     if isinstance(node.value, dict):
         items = [(name, None if one.value is None else plain_text(one)) for name, one in node.value.items()]
     else:
-        texts = ListOf(Text()).read(node, path)
-        items = [(name, value if equals else None) for name, equals, value in (_cut(one) for one in texts)]
+        texts = (text.partition("=") for text in ListOf(Text()).read(node, path))
+        items = [(name, value if equals else None) for name, equals, value in texts]
     for name, value in items:
         found = variables.get(name) if value is None else value
         if found is not None:
             yield name, found
-
-
-def _cut(text: str) -> tuple[str, str, str]:
-    return text.partition("=")
 
 
 def _build(draft: Draft, node: Located, path: str) -> None:
@@ -199,6 +203,10 @@ def _networks(draft: Draft, node: Located, path: str) -> None:
     draft.values["networks"] = ListOf(Text()).read(node, path)
 
 
+def _extra_hosts(draft: Draft, node: Located, path: str) -> None:
+    draft.values["extra_hosts"] = extra_hosts(node, path)
+
+
 def _own(draft: Draft, node: Located, path: str) -> None:
     """`x-devbox`: what only devbox needs to know."""
     for key, item in mapping(node, path).items():
@@ -218,6 +226,11 @@ KEYS: Mapping[str, Callable[[Draft, Located, str], None]] = {
     "ports": _ports,
     "expose": _ignore,
     "volumes": _volumes,
+    # Two people on one host must not meet: devbox names the container, the others find it by this name.
+    "container_name": _keep("alias", Text()),
+    "hostname": _keep("hostname", Text()),
+    "extra_hosts": _extra_hosts,
+    "shm_size": _keep("shm_size", Text()),
     "working_dir": _keep("working_dir", Text()),
     "user": _keep("user", Text()),
     "depends_on": _depends,

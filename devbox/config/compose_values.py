@@ -94,6 +94,19 @@ def volume(node: Located, path: str, folder: str) -> str:
     return f"{source}:{target}" + (":ro" if "ro" in modes else "")
 
 
+def extra_hosts(node: Located, path: str) -> tuple[str, ...]:
+    """A mapping, or a list of NAME:ADDRESS or NAME=ADDRESS, as Docker takes it."""
+    if isinstance(node.value, dict):
+        return tuple(f"{name}:{plain_text(address)}" for name, address in node.value.items())
+    found = []
+    for item in items(node, path):
+        name, _, address = plain_text(item).replace("=", ":", 1).partition(":")
+        if not (name and address):
+            raise Complaint(path, item.line, f"wants NAME:ADDRESS, found {plain_text(item)!r}")
+        found.append(f"{name}:{address.removeprefix('[').removesuffix(']')}")
+    return tuple(found)
+
+
 def plain_text(node: Located) -> str:
     """A scalar as it was written."""
     return str(node.value).lower() if isinstance(node.value, bool) else str(node.value)

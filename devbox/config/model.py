@@ -122,6 +122,12 @@ class Service:
     """Compose's condition per service of `depends_on`; none: healthy, where it has a health check."""
     tty: bool = False
     stdin: bool = False
+    alias: str = ""
+    """One more name by which the other services find it (compose's `container_name`)."""
+    hostname: str = ""
+    extra_hosts: tuple[str, ...] = ()
+    """NAME:ADDRESS, for its /etc/hosts."""
+    shm_size: str = ""
     memory: str = ""
     cpus: float = 0.0
     profiles: tuple[str, ...] = ()

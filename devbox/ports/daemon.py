@@ -123,8 +123,13 @@ class ContainerSpec:
     restart: str = "no"
     """no, always, unless-stopped, on-failure or on-failure:TRIES."""
     health: Probe | None = None
+    hostname: str = ""
+    extra_hosts: tuple[str, ...] = ()
+    """NAME:ADDRESS."""
     memory: int = 0
     """Bytes; 0 is no limit."""
+    shm_size: int = 0
+    """Bytes of /dev/shm; 0 is the daemon's own choice."""
     cpus: float = 0.0
     privileged: bool = False
     tty: bool = False

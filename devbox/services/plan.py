@@ -89,17 +89,25 @@ def wanted(config: Config, service: Service, around: Surroundings) -> Wanted:
         working_dir=service.working_dir or _working_dir(config, service),
         network=network,
         also=tuple(also),
-        aliases=(service.name,),
+        aliases=tuple(dict.fromkeys((service.name, service.alias or service.name))),
+        hostname=service.hostname,
+        extra_hosts=service.extra_hosts,
         restart=service.restart,
         health=_probe(service),
-        memory=rules.memory(config, service),
+        memory=rules.size(config, service, "memory", service.memory),
+        shm_size=rules.size(config, service, "shm_size", service.shm_size),
         cpus=service.cpus,
         privileged="privileged" in service.allow,
         labels={**service.labels, **config.labels(around.account.name), model.SERVICE: service.name},
     )
-    mark = _fingerprint(spec, around.images.get(spec.image, ""))
+    return Wanted(service, _marked(spec, service, around.images.get(spec.image, "")))
+
+
+def _marked(spec: ContainerSpec, service: Service, image_id: str) -> ContainerSpec:
+    """With the labels by which it is known again, and its ports are forwarded."""
+    mark = _fingerprint(spec, image_id)
     local = ",".join(f"{wish.local}:{wish.container}" for wish in map(PortWish.parse, service.ports))
-    return Wanted(service, replace(spec, labels={**spec.labels, model.SPEC: mark, model.LOCAL_PORTS: local}))
+    return replace(spec, labels={**spec.labels, model.SPEC: mark, model.LOCAL_PORTS: local})
 
 
 def app_service(command: Sequence[str] = ()) -> Service:

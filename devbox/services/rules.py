@@ -68,14 +68,14 @@ def _on_host(config: Config, service: Service, source: str, where: str, account:
     raise ConfigError(f"{source} is not on the host", where=where, why=why)
 
 
-def memory(config: Config, service: Service) -> int:
-    """The limit in bytes; 0 is none."""
-    if not service.memory:
+def size(config: Config, service: Service, key: str, text: str) -> int:
+    """A size in bytes; 0 where none is said."""
+    if not text:
         return 0
-    found = re.fullmatch(r"(\d+)([bkmg]?)b?", service.memory.lower())
+    found = re.fullmatch(r"(\d+)([bkmg]?)b?", text.lower())
     if not found:
         where = f"{config.file}: services.{service.name}"
-        raise ConfigError(f"memory wants a size such as 512m, found {service.memory!r}", where=where)
+        raise ConfigError(f"{key} wants a size such as 512m, found {text!r}", where=where)
     return int(found[1]) * _UNITS[found[2]]
 
 

@@ -100,6 +100,19 @@ services:
   db: {image: postgres, networks: {back: }, labels: [b=2, c], profiles: [full], restart: "on-failure:3"}
 networks: {front: , back: {}}
 """,
+    "names-hosts-memory": """
+services:
+  web:
+    image: nginx
+    container_name: my-web
+    hostname: web.local
+    shm_size: 256m
+    extra_hosts: ["host.docker.internal:host-gateway", "db.local=10.0.0.7", "six=[::1]"]
+    networks: [back]
+  db: {image: postgres, shm_size: 1g, extra_hosts: {other: 10.0.0.8}, volumes: [data:/data], networks: [back]}
+networks: {back: {driver: bridge}}
+volumes: {data: {driver: local}}
+""",
     "dangers": """
 services:
   agent:
@@ -118,7 +131,7 @@ REFUSED = {
     "volumes: {a: {external: true}}\nservices: {}": "volumes.a.external is not taken",
     "networks: {a: {driver: macvlan}}\nservices: {}": "networks.a.driver",
     "services: {a: {image: b, cap_add: [ALL]}}": "services.a.cap_add",
-    "services: {a: {image: b, container_name: c}}": "services.a.container_name is not taken: two people",
+    "services: {a: {image: b, extra_hosts: [c]}}": "wants NAME:ADDRESS, found 'c'",
     "services: {a: {extends: {service: b}}}": "services.a.extends is not taken",
     "services: {a: {image: b, privileged: true}}": "allow: [privileged]",
     "services: {a: {image: b, network_mode: host}}": "allow: [host-network]",

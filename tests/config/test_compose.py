@@ -18,6 +18,7 @@ from tests.rehearsal.daemon import docker
 
 ENVIRONMENT = {"WORD": "word"}
 FILES = {"one.env": "A=1\nB=one\n", "two.env": "B=two\nC='3'\n", ".env": "TAG=6\n"}
+_BYTES = {"": 0, "64M": 64 << 20, "256m": 256 << 20, "1g": 1 << 30}
 _SECONDS = {"interval": 30.0, "timeout": 30.0, "start_period": 0.0}
 
 
@@ -115,7 +116,6 @@ def test_a_compose_file_in_a_folder_means_its_own_paths(tmp_path: Path) -> None:
 
 def _ours(one: Service, variables: dict[str, str]) -> dict[str, Any]:
     """Our service in the words of `docker compose config`."""
-    memory = {"64M": 64 << 20, "1g": 1 << 30, "": 0}[one.memory]
     found = {
         "image": one.image,
         "command": list(one.command),
@@ -128,7 +128,8 @@ def _ours(one: Service, variables: dict[str, str]) -> dict[str, Any]:
         "restart": one.restart,
         "profiles": list(one.profiles),
         "networks": sorted(one.networks or ("default",)),
-        "limits": (one.cpus, memory),
+        "limits": (one.cpus, _BYTES[one.memory], _BYTES[one.shm_size]),
+        "names": (one.alias, one.hostname, sorted(text.replace(":", "=", 1) for text in one.extra_hosts)),
         "user": one.user,
         "working_dir": one.working_dir,
         "terminal": (one.tty, one.stdin),
@@ -168,6 +169,12 @@ def _theirs(said: dict[str, Any], folder: str) -> dict[str, Any]:
         "limits": (
             float(limits.get("cpus") or said.get("cpus") or 0),
             int(limits.get("memory") or said.get("mem_limit") or 0),
+            int(said.get("shm_size") or 0),
+        ),
+        "names": (
+            said.get("container_name", ""),
+            said.get("hostname", ""),
+            sorted(said.get("extra_hosts", [])),
         ),
         "user": said.get("user", ""),
         "working_dir": said.get("working_dir", ""),

@@ -44,6 +44,10 @@ def trial(daemon: DockerDaemon, folder: Path) -> dict[str, object]:
     def sent() -> int:
         return build(daemon, plan(config, "prove"), ignore).sent
 
+    def copied() -> int:
+        (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY wor* /there/\n")
+        return build(daemon, plan(config, "prove"), ignore).sent
+
     def hidden() -> str:
         (folder / "Dockerfile").write_text(PLAIN + MOUNTS)
         return build(daemon, plan(secret, "prove"), ignore).image[:12]
@@ -65,6 +69,7 @@ def trial(daemon: DockerDaemon, folder: Path) -> dict[str, object]:
     trials: dict[str, Callable[[], object]] = {
         "session, first: bytes": sent,
         "session, again: bytes": sent,
+        "one file copied of all: bytes": copied,
         "cache mount and secret": hidden,
         "classic": classic,
         "container and exec": life,

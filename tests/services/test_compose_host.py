@@ -37,6 +37,10 @@ services:
     healthcheck: {{test: test -e /tmp/up, interval: 200ms, timeout: 2s, retries: 50}}
     networks: {{back: }}
     restart: unless-stopped
+    container_name: the-database
+    hostname: db.inside
+    extra_hosts: ["elsewhere:10.1.2.3"]
+    shm_size: 128m
   tool: {{image: "{python}", command: sleep 600, profiles: [tools]}}
 networks: {{front: , back: }}
 volumes: {{data: }}
@@ -58,6 +62,11 @@ def test_a_compose_project(shop: Shop, rehearsal_host: RehearsalHost) -> None:
         "migrated\n/code\n"
     )
     name = f"dev.{shop.name}-web-1"
+    assert run("exec", "web", "getent", "hosts", "the-database").stdout
+    inside = "hostname; getent hosts elsewhere; df -k /dev/shm | tail -1"
+    said_inside = run("exec", "db", "sh", "-c", inside).stdout.split()
+    assert said_inside[:3] == ["db.inside", "10.1.2.3", "elsewhere"]
+    assert said_inside[4] == "131072"
     facts = "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{len .NetworkSettings.Networks}}"
     assert rehearsal_host.shell("docker", "inspect", "-f", facts, name).split() == [
         "134217728",

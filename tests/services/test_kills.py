@@ -14,6 +14,7 @@ from devbox.services import guard
 from tests.rehearsal.hosts import RehearsalHost
 from tests.rehearsal.proxy import Proxy
 from tests.services.shop import DOCKERFILE, Shop
+from tests.services.test_window import Screen
 
 pytestmark = pytest.mark.host
 
@@ -65,6 +66,10 @@ def kill(running: subprocess.Popen[str]) -> None:
     running.communicate(timeout=30)
 
 
+BEGIN = (("exec", "web"), ("run", "--"))
+ONE_OFFS = "docker ps -aq --filter label=devbox.one-off"
+
+
 def test_a_command_ends_with_its_client(
     shop: Shop, rehearsal_host: RehearsalHost, cut: Callable[[], None]
 ) -> None:
@@ -78,6 +83,18 @@ def test_a_command_ends_with_its_client(
     def gone(number: int) -> bool:
         return f"sleep {number}" not in rehearsal_host.sh("ps -eo args")
 
+    def await_end(number: int) -> None:
+        until(lambda: gone(number), f"the client is gone, its command runs on: {number}")
+
+    def cut_off(running: subprocess.Popen[str]) -> None:
+        cut()
+        stated(running)
+
+    def interrupt(running: subprocess.Popen[str]) -> None:
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=60)
+        assert running.returncode == 130
+
     # What a command leaves running on purpose stays, and the guard beside it goes home.
     left = (47011, 47012, 47013)
     for number in left:
@@ -85,21 +102,19 @@ def test_a_command_ends_with_its_client(
     until(lambda: guard.MARK not in rehearsal_host.sh("ps -eo args"), "a guard is still there")
     assert not [number for number in left if gone(number)]
 
-    kill(begin(47001, "exec", "other"))
-    until(lambda: gone(47001), "the killed client's command runs on")
-    running = begin(47002, "exec", "other")
-    cut()
-    stated(running)
-    until(lambda: gone(47002), "the cut-off client's command runs on")
-    kill(begin(47003, "run", "--"))
-    until(lambda: gone(47003), "the killed client's one-off runs on")
-    one_offs = "docker ps -aq --filter label=devbox.one-off"
-    until(lambda: rehearsal_host.sh(one_offs) == "", "the one-off container is still there")
-    interrupted = begin(47004, "exec", "other")
-    interrupted.send_signal(signal.SIGINT)
-    interrupted.communicate(timeout=60)
-    assert interrupted.returncode == 130
-    until(lambda: gone(47004), "the interrupted client's command runs on")
+    for number, end in ((47001, kill), (47002, cut_off), (47003, interrupt)):
+        end(begin(number, "exec", "other"))
+        await_end(number)
+    for number, end in ((47004, kill), (47005, cut_off)):
+        end(begin(number, "run", "--"))
+        await_end(number)
+        until(lambda: rehearsal_host.sh(ONE_OFFS) == "", "the one-off container is still there")
+    shell = Screen(shop, "shell", "other")
+    shell.press("sleep 47006\n")
+    until(lambda: not gone(47006), "the shell does not listen")
+    os.killpg(shell.process.pid, signal.SIGKILL)
+    shell.close()
+    await_end(47006)
 
 
 def test_dockerd_restarts_under_every_command(shop: Shop, rehearsal_host: RehearsalHost) -> None:
@@ -128,19 +143,22 @@ def test_dockerd_restarts_under_every_command(shop: Shop, rehearsal_host: Rehear
     assert shop.page() == "one"
     following = shop.terminal.start("logs", "-f", "other")
     said(following, "other says")
-    command = shop.terminal.start("exec", "web", "sh", "-c", "echo begun; sleep 47005")
-    said(command, "begun")
+    commands = [shop.terminal.start(*words, "sh", "-c", "echo begun; sleep 47007") for words in BEGIN]
+    for command in commands:
+        said(command, "begun")
     rehearsal_host.shell("systemctl", "restart", "docker")
-    command.communicate(timeout=60)
-    assert command.returncode != 0
+    for command in commands:
+        command.communicate(timeout=60)
+        assert command.returncode != 0
     shop.terminal.devbox("up", "--no-build", "--no-sync")
     said(following, "other says")
     kill(following)
     assert shop.page() == "one"
-    assert "sleep 47005" not in rehearsal_host.sh("ps -eo args")
+    assert "sleep 47007" not in rehearsal_host.sh("ps -eo args")
+    until(lambda: rehearsal_host.sh(ONE_OFFS) == "", "the one-off container is still there")
 
 
-def test_up_killed_at_any_moment_converges(shop: Shop, rehearsal_host: RehearsalHost) -> None:
+def test_up_and_down_killed_at_any_moment_converge(shop: Shop, rehearsal_host: RehearsalHost) -> None:
     for words in ("building", "web: created"):
         running = shop.terminal.start("up")
         assert running.stderr is not None
@@ -152,3 +170,10 @@ def test_up_killed_at_any_moment_converges(shop: Shop, rehearsal_host: Rehearsal
     assert shop.page() == "one"
     names = rehearsal_host.sh(f"docker ps -a --format '{{{{.Names}}}}' --filter name={shop.name}").split()
     assert sorted(names) == [f"dev.{shop.name}-other-1", f"dev.{shop.name}-web-1"]
+
+    ending = shop.terminal.start("down", "--json")
+    said(ending, "removed")
+    kill(ending)
+    shop.terminal.devbox("down", "--volumes")
+    for listing in ("docker ps -aq", "docker network ls -q"):
+        assert rehearsal_host.sh(f"{listing} --filter name={shop.name}") == ""
