@@ -141,9 +141,8 @@ def test_a_shell_follows_its_window(shop: Shop) -> None:
     screen.press("echo re''ady\n")
     screen.wait_for("ready")
     _size(screen, 20, 77)
-    time.sleep(0.5)
-    screen.press("stty size\n")
-    screen.wait_for("20 77")
+    screen.press("until test \"$(stty size)\" = '20 77'; do sleep 0.1; done; echo fol''lowed\n")
+    screen.wait_for("followed")
     screen.press("exit 3\n")
     assert screen.close() == 3
 
