@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from devbox.rendering import render
@@ -10,25 +11,26 @@ from devbox.rendering import render
 _DOCKERFILES = ("Dockerfile.dev", "Dockerfile", "docker/Dockerfile")
 
 
-def write(folder: Path, host: str, services: str = "") -> Path | None:
+def write(folder: Path, host: str, services: str = "", restart: Sequence[str] = ()) -> Path | None:
     """Write a short devbox.yaml; `None` when one is there, which is never overwritten.
 
     `services` is the section of that name as YAML; without it an example stands there as a comment.
+    `restart` are those that do not see by themselves that their code was saved.
     """
     path = folder / "devbox.yaml"
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(text(folder, host, services))
+            file.write(text(folder, host, services, restart))
     except FileExistsError:
         return None
     return path
 
 
-def text(folder: Path, host: str, services: str = "") -> str:
+def text(folder: Path, host: str, services: str = "", restart: Sequence[str] = ()) -> str:
     """What it would say."""
     found = next((name for name in _DOCKERFILES if (folder / name).is_file()), "")
     values = {"project": project_name(folder), "host": host, "services": services}
-    return render("project/devbox.yaml.j2", dockerfile=found or "Dockerfile", **values)
+    return render("project/devbox.yaml.j2", dockerfile=found or "Dockerfile", restart=restart, **values)
 
 
 def project_name(folder: Path) -> str:

@@ -18,7 +18,8 @@ _FACTORY = re.compile(r"^def (create_app|make_app)\(", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A service that the project seems to have. `image` "" is the app's own, `health` a check's command."""
+    """A service that the project seems to have. `image` "" is the app's own, `health` a check's command;
+    one that does not reload by itself is to be started again after a save."""
 
     name: str
     command: str = ""
@@ -26,6 +27,7 @@ class Run:
     image: str = ""
     after: tuple[str, ...] = ()
     health: str = ""
+    reloads: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def _services(folder: Path, depends: str) -> tuple[str, tuple[Run, ...]]:
     services = [web] if web else []
     if celery:
         module = celery.rpartition(":")[0]
-        services += [Run("worker", f"celery -A {module} worker --loglevel info")]
+        services += [Run("worker", f"celery -A {module} worker --loglevel info", reloads=False)]
         kind = f"{kind} and celery" if web else "celery"
     if re.search(r"\bredis\b", depends):
         services = [replace(one, after=("redis",)) for one in services]

@@ -17,11 +17,13 @@ _RECIPES = (NAME, "Dockerfile", "docker/Dockerfile")
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a project was given: the files, the `services` section of devbox.yaml, what was found in words."""
+    """What a project was given: the files, the `services` section of devbox.yaml, what was found in words,
+    and which services are to be started again after a save."""
 
     written: tuple[Path, ...]
     services: str
     said: str
+    restart: tuple[str, ...] = ()
 
 
 def scaffold(folder: Path) -> Made:
@@ -38,7 +40,8 @@ def scaffold(folder: Path) -> Made:
     existing = next((name for name in _RECIPES if (folder / name).is_file()), "")
     if existing:
         return Made((), "", f"{said}; {existing} is there and is used")
-    return Made(tuple(write(folder, found)), services_yaml(found), said)
+    restart = tuple(one.name for one in found.services if not one.reloads)
+    return Made(tuple(write(folder, found)), services_yaml(found), said, restart)
 
 
 def dockerfile(found: Detected) -> str:

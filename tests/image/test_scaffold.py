@@ -133,6 +133,15 @@ def test_a_compose_file_says_what_is_built_and_run(tmp_path: Path) -> None:
     assert [one.name for one in config.services] == ["web"]
 
 
+def test_a_worker_begins_anew_after_a_save(tmp_path: Path) -> None:
+    plant(tmp_path, main_py="app = FastAPI()\n", tasks_py="queue = Celery('x')\n")
+    made = scaffold(tmp_path)
+    path = devbox_yaml.write(tmp_path, "dev@box", made.services, made.restart)
+    assert path is not None
+    (mapping,) = load(path).sync
+    assert [(hook.paths, hook.restart) for hook in mapping.hooks] == [(("*.py",), ("worker",))]
+
+
 @pytest.mark.host
 def test_what_is_written_builds_and_runs_as_nobody_special(project: Folder) -> None:
     (project.path / "Dockerfile.dev").unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -60,6 +61,13 @@ def test_celery_with_redis(traveller: Terminal, rehearsal_host: hosts.RehearsalH
     traveller.devbox("up")
     assert traveller.devbox("run", "--", "python", "ask.py").stdout == "sum 42\n"
     assert "succeeded" in traveller.devbox("logs", "worker").stdout
+    # A worker does not look for saves itself: while watched, it is started again.
+    with foreign.watching(traveller):
+        file = traveller.folder / "tasks.py"
+        file.write_text(file.read_text().replace("a + b", "a * b"))
+        end = time.monotonic() + 120
+        while (said := traveller.devbox("run", "--", "python", "ask.py").stdout) != "sum 80\n":
+            assert time.monotonic() < end, said
 
 
 def test_a_plain_script(traveller: Terminal) -> None:
