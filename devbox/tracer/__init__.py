@@ -8,6 +8,8 @@ Switch on, from inside or from outside:
     DEVBOX_TRACE_SPOOL     folder for the spool; without it (and without `spool=`) the recorder stays off
     DEVBOX_TRACE_SERVICE   the service's name; else OTEL_SERVICE_NAME, else the program's name
     DEVBOX_TRACE_SPOOL_BYTES   bound of one process's spool, 64 MiB by default
+    DEVBOX_TRACE_CPU=1     spans of functions and `with` blocks say how long they were on the processor
+                           (attribute `cpu.time`, ns); each costs about three times as much then
     TRACEPARENT, TRACESTATE, BAGGAGE   the trace that a parent process continues in this one
 
 `configure()` reads the variables when it is called; until then, and without a folder, everything here may be

@@ -6,6 +6,7 @@ import struct
 import time
 from types import FunctionType
 
+from .cpu import begin
 from .failures import failed
 from .layout import INTERNAL, SLOT, SPAN
 from .places import Site
@@ -91,6 +92,8 @@ def _plain(function: Callable[..., Any], site: Site) -> Callable[..., Any]:
         cell = [trace, span, None, state]
         token = _set(cell)
         end = 0
+        if recorder.cpu:
+            begin(cell)
         start = _now()
         try:
             return function(*args, **kwargs)

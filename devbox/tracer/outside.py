@@ -2,6 +2,7 @@
 
 DEVBOX_TRACE_SPOOL     where spans go; without it nothing happens
 DEVBOX_TRACE_SERVICE   the service's name
+DEVBOX_TRACE_CPU       1: spans say how long they were on the processor (see `cpu`)
 DEVBOX_TRACE_CODE      folders (os.pathsep between them) whose modules have all their functions recorded
 """
 

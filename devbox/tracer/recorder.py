@@ -43,13 +43,15 @@ def _trace_ids() -> Iterator[tuple[bytes]]:
 class Recorder:
     """One per process. `spool` is None while recording is off: then nothing costs more than that check."""
 
-    __slots__ = ("_names", "ids", "owners", "pid", "places", "root", "service", "spool", "traces")
+    __slots__ = ("_names", "cpu", "ids", "owners", "pid", "places", "root", "service", "spool", "traces")
 
     def __init__(self) -> None:
         self.spool: Spool | None = None
         self.pid = os.getpid()
         self.service = ""
         self.root: Cell | None = None
+        self.cpu = False
+        """Whether spans say how long they were on the processor (see `cpu`)."""
         self._names: dict[tuple[Any, ...], int] = {}
         self.places: dict[tuple[int, int, str, int], tuple[int, Any]] = {}
         self.owners: dict[str, str] = {}

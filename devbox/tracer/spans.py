@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
+from . import cpu
 from .encode import pack, plain
 from .failures import added_to, failed
 from .layout import (
@@ -127,6 +129,8 @@ class Span:
             from .propagation import enter_baggage
 
             self._baggage = enter_baggage(self._baggage)
+        if _recorder.cpu:
+            cpu.begin_block(self._cell, sys._getframe(1))
         self._start = _now()
         return self
 
@@ -180,6 +184,8 @@ def store(cell: Cell, head: int, parent: int, start: int, end: int) -> None:
     if added is None:
         spool.write(head, cell[0], cell[1], parent, start, end)
         return
+    if _recorder.cpu:
+        cpu.end(added, end - start)
     if STATUS in added:
         head |= added.pop(STATUS) << STATUS_SHIFT
     spool.write_with(pack(added), head, cell[0], cell[1], parent, start, end)

@@ -37,6 +37,7 @@ def configure(
     name = service or env.get("DEVBOX_TRACE_SERVICE") or env.get("OTEL_SERVICE_NAME") or _program()
     bound = limit or int(env.get("DEVBOX_TRACE_SPOOL_BYTES") or DEFAULT_LIMIT)
     RECORDER.start(name, os.path.abspath(folder), bound, resource or {})
+    RECORDER.cpu = env.get("DEVBOX_TRACE_CPU", "") not in ("", "0")
     RECORDER.root = from_environment(env)
     if hooks:
         from .hooks import install  # what this needs is needed by who has hooks only
