@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import time
-from types import FunctionType
 
 from .cpu import begin
 from .failures import failed
@@ -17,9 +16,12 @@ from .steps import async_generator, coroutine, generator
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FunctionType
     from typing import Any, TypeVar
 
     F = TypeVar("F", bound=Callable[..., Any])
+else:
+    FunctionType = type(lambda: None)  # without importing `types`
 
 _GENERATOR, _COROUTINE, _ITERABLE_COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x100, 0x200
 """Code flags as in CPython's Include/cpython/code.h (the `inspect` module costs 7 ms to import)."""
