@@ -12,8 +12,8 @@ import typer
 
 from devbox.cli import options
 from devbox.cli.trace_export import FORMATS, exported
-from devbox.cli.trace_source import collected, origin, query_of, resolve, say_losses
-from devbox.cli.trace_views import diff_view, map_view, show_view, slow_view, trace_rows
+from devbox.cli.trace_source import collected, functions_of, origin, query_of, resolve, say_losses
+from devbox.cli.trace_views import diff_view, map_view, show_data, show_view, slow_view, trace_rows
 from devbox.errors import UsageError
 from devbox.ports.events import Event
 
@@ -79,28 +79,32 @@ def list_traces(
 
 @app.command()
 def show(ctx: typer.Context, trace: str = _WHICH, spool: Path | None = _SPOOL, local: bool = _LOCAL) -> None:
-    """Show one trace as a waterfall over all its services."""
+    """Show one trace as a waterfall over all its services, and what is to be said about it."""
+    from devbox.traces.inspection import inspected
+
     run = options.of(ctx)
     with collected(run, spool, local) as store:
-        spans = list(store.spans(resolve(store, trace)))
-    run.console.result(show_view(run.console, spans), [asdict(one) for one in spans])
+        found = inspected(list(store.spans(resolve(store, trace))), store.beside)
+    run.console.result(show_view(run.console, found), show_data(found))
 
 
 @app.command()
 def slow(
     ctx: typer.Context,
+    query: str = _QUERY,
     spool: Path | None = _SPOOL,
     local: bool = _LOCAL,
     limit: int = typer.Option(20, "--limit", "-n", min=1, help="At most so many functions."),
 ) -> None:
-    """Show the slowest functions over all traces.
+    """Show the slowest functions over all traces, or those that fit: `age<10m`, `error`.
 
     Slowest by self time: the time spent in a function itself, not in what it called.
     """
     run = options.of(ctx)
+    wanted = query_of(query)
     with collected(run, spool, local) as store:
-        rows = store.functions()[:limit]
-        run.console.result(slow_view(run.console, rows), [asdict(row) for row in rows])
+        rows = functions_of(run, store, wanted if query else None)[:limit]
+        run.console.result(slow_view(run.console, rows, among=bool(query)), [asdict(row) for row in rows])
         say_losses(run, store)
 
 

@@ -14,6 +14,7 @@ from devbox.errors import HostError, UsageError
 
 if TYPE_CHECKING:
     from devbox.ports.traces import SpoolSource
+    from devbox.traces.analyse import Slow
     from devbox.traces.query import Query
     from devbox.traces.store import Store
 
@@ -41,15 +42,15 @@ def origin(run: Options, spool: Path | None, local: bool) -> Origin:
     """What this run is about: a folder of this machine, the local shop, or the config's host."""
     from devbox.config.paths import project_state_dir, state_dir
 
-    is_shop = spool is None and (local or run.config_file() is None)
-    if is_shop:
-        spool = state_dir() / "workload" / "spool"
+    shop = state_dir() / "workload" / "spool"
+    if spool is None and (local or run.config_file() is None):
+        spool = shop
     if spool is None:
         return _on_host(run)
     from devbox import wiring
 
     folder = spool.resolve()
-    title = "the shop on this machine" if is_shop else str(folder)
+    title = "the shop on this machine" if folder == shop.resolve() else str(folder)
     database = project_state_dir(str(folder), "") / "traces.db"
     return Origin(
         title, Path.cwd().name, database, lambda _port: nullcontext(wiring.local_spools(folder)), own=True
@@ -118,6 +119,16 @@ def resolve(store: Store, trace: str) -> str:
         return found[0]
     why = "no trace begins so" if not found else f"several begin so: {', '.join(found)}"
     raise UsageError(f"no single trace {trace!r}", why=why, next_steps=["devbox trace ls"])
+
+
+def functions_of(run: Options, store: Store, query: Query | None) -> list[Slow]:
+    """The slowest functions, of all traces or of those that fit."""
+    if query is None:
+        return store.functions()
+    found = store.functions_among(query)
+    if found.is_part:
+        run.console.warn(f"more traces fit than can be added up: these are the newest {found.traces}")
+    return found.functions
 
 
 def say_losses(run: Options, store: Store) -> None:

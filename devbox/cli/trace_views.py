@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from devbox.traces.analyse import Edge, Slow, tree
-from devbox.traces.patterns.analyse import findings
+from devbox.traces.analyse import Edge, Slow, walk
 from devbox.traces.render import duration, waterfall
 
 if TYPE_CHECKING:
     from devbox.cli.console import Console
     from devbox.traces.compare.analyse import Comparison
-    from devbox.traces.model import Span, TraceSummary
+    from devbox.traces.inspection import Inspected
+    from devbox.traces.model import TraceSummary
 
 SHORT_ID = 12
 MOST_SAID = 10
@@ -44,10 +45,10 @@ def trace_rows(console: Console, traces: Sequence[TraceSummary], *, header: bool
     )
 
 
-def slow_view(console: Console, rows: Sequence[Slow]) -> str:
-    """The slowest functions; times are self times."""
+def slow_view(console: Console, rows: Sequence[Slow], *, among: bool = False) -> str:
+    """The slowest functions (`among` the traces of a search); times are self times."""
     if not rows:
-        return "no spans yet"
+        return "no trace fits" if among else "no spans yet"
     cells = [
         [
             duration(row.total),
@@ -66,11 +67,30 @@ def slow_view(console: Console, rows: Sequence[Slow]) -> str:
     return console.table(header, cells, frozenset(range(6)))
 
 
-def show_view(console: Console, spans: Sequence[Span]) -> str:
+def show_data(found: Inspected) -> dict[str, Any]:
+    """One trace for programs: its spans in the order of the waterfall, and what was found out about it."""
+    spans = [
+        {**asdict(node.span), "self_time": node.self_time, "critical": node.critical}
+        for node in walk(found.roots)
+    ]
+    return {
+        "trace_id": spans[0]["trace_id"],
+        "spans": spans,
+        "critical_path": [
+            {"span": step.node.span.span_id, "start": step.start, "end": step.end, "waiting": step.waiting}
+            for step in found.steps
+            if step.end > step.start
+        ],
+        "failures": [node.span.span_id for node in found.failures],
+        "findings": [asdict(one) for one in found.findings],
+    }
+
+
+def show_view(console: Console, found: Inspected) -> str:
     """One trace: a headline, the waterfall, and what went wrong."""
     width = shutil.get_terminal_size((110, 24)).columns
-    roots = tree(spans)
-    lines = waterfall(roots, width)
+    lines = waterfall(found.roots, width)
+    spans = [node.span for node in walk(found.roots)]
     services = {span.operation.service for span in spans}
     total = max(span.end for span in spans) - min(span.start for span in spans)
     headline = (
@@ -84,16 +104,16 @@ def show_view(console: Console, spans: Sequence[Span]) -> str:
         name = console.paint(line.name, "red") if line.failed else line.name
         mark = " !" if line.failed else ""
         out.append(f"{console.paint(line.service, 'blue')}  {name}  {bar} {line.took:>8}{mark}")
-    said = findings(roots)
-    if said:
+    if found.findings:
         out += ["", "findings:"]
         out += [
-            f"  {console.paint(one.kind, 'yellow')}: {one.text}; {one.advice}" for one in said[:MOST_SAID]
+            f"  {console.paint(one.kind, 'yellow')}: {one.text}; {one.advice}"
+            for one in found.findings[:MOST_SAID]
         ]
-    failures = [span for span in spans if span.failed]
-    if failures:
-        out += ["", "errors:"]
-        out += [f"  {span.operation.service}  {span.operation.name}: {span.message}" for span in failures]
+    if found.failures:
+        out += ["", "where it failed:"]
+        failed = [node.span for node in found.failures]
+        out += [f"  {span.operation.service}  {span.operation.name}: {span.message}" for span in failed]
     return "\n".join(out)
 
 

@@ -163,6 +163,19 @@ def critical_steps(roots: Sequence[Node]) -> list[Step]:
     return sorted(steps, key=lambda step: (step.start, step.end, step.node.depth))
 
 
+def origins_of_failure(roots: Sequence[Node]) -> list[Node]:
+    """The failed spans below which nothing failed, in time: whatever failed above failed because of them."""
+    red: set[int] = set()
+    found: list[Node] = []
+    for node in reversed(list(walk(roots))):
+        if not any(id(child) in red for child in node.children):
+            if not node.span.failed:
+                continue
+            found.append(node)
+        red.add(id(node))
+    return sorted(found, key=lambda node: node.span.start)
+
+
 def _reach(roots: Sequence[Node]) -> dict[str, int]:
     """Until when each span or something below it ran."""
     reach: dict[str, int] = {}

@@ -11,6 +11,10 @@ from devbox.traces.database import Database
 from devbox.traces.model import STATUSES, Operation, Span, SpanEvent
 from devbox.traces.share import Row
 
+REACH = 60_000_000_000
+"""ns; who ran beside a span is looked for in traces that began so long before it."""
+MOST_BESIDE = 500
+
 _SELECT = (
     "SELECT t.id, s.id, s.parent, s.operation, s.start, s.took, s.status, s.added, p.identity,"
     " o.service, o.name, o.kind, o.function, o.file, o.line FROM span s JOIN trace t ON t.number = s.trace"
@@ -40,6 +44,26 @@ def span_of(database: Database, number: int, span_id: str) -> tuple[Span, int] |
         "SELECT start, start + took FROM span WHERE trace = ? AND parent = ?", (number, name)
     )
     return found, uncovered(found.start, found.end, parts.fetchall())
+
+
+def beside(database: Database, span: Span) -> list[tuple[int, int]]:
+    """From when to when other calls of the same operation ran in the same process, as far as they overlap
+    that one; of traces that began within REACH before it.
+    """
+    one = span.operation
+    return database.db.execute(
+        "SELECT s.start, s.start + s.took FROM posting p CROSS JOIN trace t ON t.number = p.trace"
+        " CROSS JOIN span s ON s.trace = t.number WHERE p.token = (SELECT id FROM operation WHERE service = ?"
+        " AND name = ? AND kind = ? AND function = ? AND file = ? AND line = ?)"
+        " AND t.start BETWEEN ? AND ? AND s.operation = p.token"
+        " AND s.process = (SELECT number FROM process WHERE identity = ?)"
+        " AND s.start < ? AND s.start + s.took > ? AND s.id != ? LIMIT ?",
+        (
+            *(one.service, one.name, one.kind, one.function, one.file, one.line),
+            *(span.start - REACH, span.end, span.process),
+            *(span.end, span.start, bytes.fromhex(span.span_id), MOST_BESIDE),
+        ),
+    ).fetchall()
 
 
 def outline(database: Database, number: int) -> list[Row]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from devbox.traces.database import Database
@@ -19,25 +20,30 @@ MOST_READ = 5_000
 """Candidates whose spans are read; a query that finds nothing among so many ends there."""
 
 _ROW = (
-    "SELECT t.id, t.start, t.finish, t.spans, t.errors, o.name, o.service, t.services, t.number"
-    " FROM trace t LEFT JOIN operation o ON o.id = t.root"
+    "SELECT t.id, t.start, t.finish, t.spans, t.errors, o.name, o.service, t.root, t.services, t.number"
+    " FROM trace t LEFT JOIN operation o ON o.id = coalesce(t.root,"
+    " (SELECT s.operation FROM span s WHERE s.trace = t.number ORDER BY s.start LIMIT 1))"
 )
 
 
 def search(database: Database, query: Query, limit: int, order: str = "newest") -> list[TraceSummary]:
     """At most `limit` traces that fit, in that order."""
+    return [_summary(row) for row in _found(database, query, limit, order)]
+
+
+def numbers(database: Database, query: Query, limit: int) -> list[int]:
+    """The store's numbers of at most `limit` traces that fit, the newest first."""
+    return [row[-1] for row in _found(database, query, limit, "newest")]
+
+
+def _found(database: Database, query: Query, limit: int, order: str) -> list[Any]:
     conditions, values = _conditions(query)
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     read = _must_be_read(query)
     rows = database.db.execute(
         f"{_ROW}{where} ORDER BY {ORDERS[order]} LIMIT ?", (*values, MOST_READ if read else limit)
     ).fetchall()
-    found: list[TraceSummary] = []
-    for row in _fitting(database, query, rows) if read else rows:
-        found.append(_summary(row))
-        if len(found) >= limit:
-            break
-    return found
+    return list(islice(_fitting(database, query, rows), limit)) if read else rows
 
 
 def summaries(database: Database, trace_ids: Sequence[str]) -> list[TraceSummary]:
@@ -54,10 +60,10 @@ def _fitting(database: Database, query: Query, rows: list[Any]) -> Iterator[Any]
 
 
 def _summary(row: Sequence[Any]) -> TraceSummary:
-    trace, start, finish, spans, errors, name, service, services, _ = row
+    trace, start, finish, spans, errors, name, service, root, services, _ = row
     return TraceSummary(
         trace.hex(),
-        name or "(root not seen)",
+        name if root else f"{name or ''} (root not seen)".strip(),
         service or "",
         (services or "").split("\n") if services else [],
         start,

@@ -23,6 +23,8 @@ TAG = 1 << 32
 """Tokens from here on are of attributes."""
 LONGEST_VALUE = 200
 
+Place = tuple[int, int]
+"""An operation and a bucket."""
 Row = tuple[bytes, bytes | None, int, int, int, int, str | None]
 """A stored span: id, parent, operation, start, took, status, added."""
 
@@ -66,6 +68,13 @@ class Share:
             {(one[0], one[1]): one[2:] for one in functions},
             {(one[0], one[1], one[2], one[3]): one[4:] for one in edges},
         )
+
+
+def functions_of(shares: Sequence[str]) -> list[list[list[int]]]:
+    """What stored shares say of functions: for each of them [operation, bucket, calls, errors, self time]
+    many times. All are read at once, for there may be thousands.
+    """
+    return [functions for _, functions, _ in json.loads(f"[{','.join(shares)}]")]
 
 
 def share_of(rows: Sequence[Row], operations: Mapping[int, Operation]) -> Share:

@@ -16,8 +16,9 @@ from devbox.traces.analyse import Edge, Slow
 from devbox.traces.database import Database, Full
 from devbox.traces.model import Account, Operation, Process, Span, TraceSummary
 from devbox.traces.query import Query
-from devbox.traces.reading import all_spans, number_of, outline, span_of, spans_of
+from devbox.traces.reading import all_spans, beside, number_of, outline, span_of, spans_of
 from devbox.traces.search import search, summaries
+from devbox.traces.selection import Selection, functions_among
 from devbox.traces.share import Row
 from devbox.traces.writing import Writer
 
@@ -183,6 +184,15 @@ class Store:
         """All functions by the sum of their self times, over all settled traces."""
         return sums.functions(self._database)
 
+    def functions_among(self, query: Query) -> Selection:
+        """The same over the newest settled traces that fit."""
+        return functions_among(self._database, query)
+
+    def services(self) -> list[str]:
+        """All services, in the order in which they were first met."""
+        rows = self._db.execute("SELECT service FROM operation GROUP BY service ORDER BY min(id)")
+        return [one for (one,) in rows]
+
     def edges(self) -> list[Edge]:
         """Who calls whom, over all settled traces."""
         return sums.edges(self._database)
@@ -207,6 +217,10 @@ class Store:
         """One span and its self time in ns."""
         number = number_of(self._database, trace_id)
         return None if number is None else span_of(self._database, number, span_id)
+
+    def beside(self, span: Span) -> list[tuple[int, int]]:
+        """From when to when other calls of its operation ran in its process while it did."""
+        return beside(self._database, span)
 
     def summaries(self, trace_ids: Sequence[str]) -> list[TraceSummary]:
         """The rows of these traces, as far as they are here."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
+from typing import NamedTuple
 
 from devbox.traces.analyse import Edge, Slow
 from devbox.traces.buckets import percentile_of, percentiles
@@ -20,6 +21,17 @@ TREND = 40
 """Steps of a trend."""
 RATE = 4
 """Steps over which a rate is taken: the last minute with traffic."""
+
+
+class Sum(NamedTuple):
+    """Calls of one operation whose self times fall into one bucket; `example` is a trace's number."""
+
+    operation: int
+    bucket: int
+    calls: int
+    errors: int
+    own: int
+    example: int
 
 
 class _Change:
@@ -130,8 +142,13 @@ def _forget_old_steps(database: Database) -> None:
 
 def functions(database: Database) -> list[Slow]:
     """All functions by the sum of their self times, the guilty one first."""
+    rows = database.db.execute("SELECT * FROM bucket WHERE calls > 0 ORDER BY operation, bucket")
+    return slow_rows(database, [Sum(*row) for row in rows])
+
+
+def slow_rows(database: Database, listed: Sequence[Sum]) -> list[Slow]:
+    """Functions from sums in the order of operation and bucket; the guilty one first."""
     operations = database.operations()
-    listed = database.db.execute("SELECT * FROM bucket WHERE calls > 0 ORDER BY operation, bucket").fetchall()
     trends = _trends(database)
     rows, examples = [], []
     for number, found in groupby(listed, itemgetter(0)):

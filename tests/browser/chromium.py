@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,24 @@ class Page:
         """What it looks like, as PNG."""
         found = self.call("Page.captureScreenshot", format="png")
         path.write_bytes(base64.b64decode(found["data"]))
+
+    def resize(self, width: int, height: int) -> None:
+        """A window of that size."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+
+    def wait(self, there: Callable[[], bool]) -> None:
+        """Wait for something outside of the page, which goes on meanwhile."""
+        end = time.monotonic() + PATIENCE
+        while not there():
+            assert time.monotonic() < end, "it never came"
+            self.run("1")
+            time.sleep(0.02)
 
     def dark(self, wanted: bool) -> None:
         """As for somebody whose desktop is dark, or light."""

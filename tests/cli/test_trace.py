@@ -73,7 +73,14 @@ def test_one_trace_over_two_services(tmp_path: Path, spool: Path) -> None:
         assert "6 spans, 2 services" in shown.stdout
         assert "\x1b" not in shown.stdout
         assert shown.stdout.count("ValueError: no such user") == 2
-    spans = json.loads(devbox(tmp_path, "show", "--json", "--spool", str(spool)).stdout)
+    whole = json.loads(devbox(tmp_path, "show", "--json", "--spool", str(spool)).stdout)
+    spans = whole["spans"]
+    failed = {span["span_id"] for span in spans if span["operation"]["name"] == "__main__.broken"}
+    assert set(whole["failures"]) == failed
+    assert whole["critical_path"][-1]["end"] == max(span["end"] for span in spans)
+    slow = [span for span in spans if span["operation"]["name"] == "__main__.slow"]
+    assert all(span["self_time"] >= 100_000_000 and span["critical"] for span in slow[-1:])
+    assert {one["kind"] for one in whole["findings"]} == {"missing parent"}
     assert sorted(span["operation"]["name"] for span in spans) == [
         *["GET /order", "GET /user"],
         *["__main__.broken"] * 2,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from devbox.traces.analyse import (
     critical_path,
     critical_steps,
+    origins_of_failure,
     self_time,
     tree,
     walk,
@@ -90,6 +91,19 @@ def test_the_critical_path_takes_what_was_waited_for() -> None:
         made("last", 60, 95, "root"),
     ]
     assert [node.span.span_id for node in critical_path(tree(spans))] == ["root", "slow", "inside", "last"]
+
+
+def test_failing_began_where_nothing_below_failed() -> None:
+    spans = [
+        made("root", 0, 100, status="error"),
+        made("call", 5, 30, "root", status="error"),
+        made("quiet", 6, 20, "call"),
+        made("deep", 7, 15, "quiet", status="error"),
+        made("retry", 40, 60, "root", status="error"),
+        made("fine", 70, 80, "root"),
+    ]
+    assert [node.span.span_id for node in origins_of_failure(tree(spans))] == ["deep", "retry"]
+    assert origins_of_failure(tree([made("fine", 0, 1)])) == []
 
 
 def test_the_critical_path_goes_on_behind_a_queue() -> None:

@@ -32,8 +32,19 @@ def hop(start: float, took: float, inner: float, **more: object) -> list[Span]:
     ]
 
 
+def by_row(count: int) -> list[Span]:
+    """A function that is called for each row."""
+    return [at("shop Orders.get", n * 10, 8, "1", id=f"r{n}") for n in range(count)]
+
+
 FOUND = {
-    "N+1 calls": [calls(6, 8, 10), calls(40, 2, 2.2)],
+    "N+1 calls": [
+        calls(6, 8, 10),
+        calls(40, 2, 2.2),
+        # a function per row, and a statement in each, by hand or by a library's hook
+        [*by_row(6), *(at("shop SQL SELECT", n * 10, 7, f"r{n}", id=f"s{n}") for n in range(6))],
+        [*by_row(6), *(at("shop get", n * 10, 7, f"r{n}", id=f"s{n}", kind="client") for n in range(6))],
+    ],
     "retry storm": [  # the last one did not help, and the last one did
         calls(4, 5, 10, status="error"),
         [*calls(3, 5, 10, status="error"), replace(calls(6, 5, 10)[5], span_id="d" * 16)],
@@ -45,10 +56,16 @@ FOUND = {
         at("mail take", 80, 5, "2", id="3", kind="consumer"),
     ]],
     "delayed ACK": [hop(10, 50, 9)],
-    "clock skew": [[
-        at("shop call", 10, 50, "1", id="2", kind="client"),
-        at("user find", 70, 40, "2", id="3", kind="server"),
-    ]],
+    "clock skew": [
+        [
+            at("shop call", 10, 50, "1", id="2", kind="client"),
+            at("user find", 70, 40, "2", id="3", kind="server"),
+        ],
+        [  # it lay in the queue before it was sent
+            at("shop send", 60, 1, "1", id="2", kind="producer"),
+            at("mail in queue mail", 10, 55, "2", id="3", kind="consumer"),
+        ],
+    ],
     "missing parent": [[at("user find", 10, 5, "99", id="2")]],
 }  # fmt: skip
 
@@ -67,6 +84,13 @@ QUIET = {
         at("mail take", 3, 50, "2", id="3", kind="consumer"),
     ],
     "a slow network": hop(10, 90, 5),
+    "a callee that was short of CPU": hop(0, 95, 50),
+    "a statement of its own, then a call": [
+        at("shop SQL SELECT", 0, 30, "1", id="2"),
+        at("shop load", 0, 30, "1", id="3"),
+        at("shop SQL SELECT", 0, 29, "3", id="4"),
+        *hop(35, 60, 59),
+    ],
 }
 
 

@@ -59,7 +59,7 @@ class Checkout:
     def names(self, trace: str) -> set[str]:
         """The operations in a trace, brought from the host."""
         shown = json.loads(self.terminal.devbox("trace", "show", trace, "--json").stdout)
-        return {span["operation"]["name"] for span in shown}
+        return {span["operation"]["name"] for span in shown["spans"]}
 
 
 @pytest.fixture

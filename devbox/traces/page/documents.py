@@ -9,16 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from devbox.traces.analyse import Edge, Slow, critical_steps, tree, uncovered
+from devbox.traces.analyse import Edge, Slow, uncovered
 from devbox.traces.buckets import middle, percentile_of, rank_of
 from devbox.traces.compare.analyse import Comparison
+from devbox.traces.inspection import inspected
 from devbox.traces.model import Operation, Span, TraceSummary
-from devbox.traces.patterns.analyse import findings
+from devbox.traces.patterns.analyse import alone
+from devbox.traces.patterns.crowd import Beside
 from devbox.traces.share import Row
 
 FAILED, MISSING = 1, 4
 """Flags of a span (2 is the page's own: on the critical path)."""
 
+MOST_FAILURES = 50
 MOST_NAMED = 20
 """Services that a row of the list names."""
 
@@ -127,19 +130,22 @@ def _self_times(rows: Sequence[Row], order: Sequence[int], parents: Mapping[int,
     ]
 
 
-def analysis(spans: Sequence[Span]) -> dict[str, Any]:
-    """What there is to say about a trace: its critical path and its patterns. Spans by their ids."""
-    roots = tree(spans)
+def analysis(spans: Sequence[Span], beside: Beside = alone) -> dict[str, Any]:
+    """What there is to say about a trace: its critical path, where it failed, its patterns. Spans by id."""
+    found = inspected(spans, beside)
     start = min(span.start for span in spans)
-    steps = critical_steps(roots)
     return {
-        "critical": list(dict.fromkeys(step.node.span.span_id for step in steps)),
+        "critical": list(dict.fromkeys(step.node.span.span_id for step in found.steps)),
         "steps": [
             [step.node.span.span_id, step.start - start, step.end - start, int(step.waiting)]
-            for step in steps
+            for step in found.steps
             if step.end > step.start
         ],
-        "findings": [asdict(one) for one in findings(roots)],
+        "failures": [
+            {"span": node.span.span_id, "message": node.span.message}
+            for node in found.failures[:MOST_FAILURES]
+        ],
+        "findings": [asdict(one) for one in found.findings],
     }
 
 

@@ -49,7 +49,7 @@ def _answers(store: Store, trace: str) -> dict[str, Any]:
     base = f"/api/trace/{trace}"
     found = {
         base: documents.trace(trace, rows, operations, lambda file: ""),
-        f"{base}/analysis": documents.analysis(spans),
+        f"{base}/analysis": documents.analysis(spans, store.beside),
         f"{base}/log": documents.told(spans),
     }
     if len(spans) <= MOST_DETAILED:

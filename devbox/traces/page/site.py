@@ -11,10 +11,13 @@ from typing import Any, TypeVar
 
 from devbox.errors import UsageError
 from devbox.rendering import templates_dir
+from devbox.traces.analyse import Slow
 from devbox.traces.compare.analyse import compare
 from devbox.traces.model import Span
 from devbox.traces.page import documents
+from devbox.traces.page.saved import saved
 from devbox.traces.page.sources import Sources, launcher, links, open_in_editor
+from devbox.traces.patterns.crowd import Interval
 from devbox.traces.query import Query, parse
 from devbox.traces.search import ORDERS
 from devbox.traces.store import Store
@@ -57,6 +60,7 @@ class TracePage:
             Route("GET", "/assets/{name*}", self._assets.answer),
             Route("GET", "/api/about", self._said_about),
             Route("GET", "/api/functions", self._functions),
+            Route("GET", "/api/functions/among", self._among),
             Route("GET", "/api/traces", self._traces),
             Route("GET", "/api/map", self._map),
             Route("GET", "/api/compare", self._compare),
@@ -64,6 +68,7 @@ class TracePage:
             Route("GET", "/api/trace/{trace}/analysis", self._analysis),
             Route("GET", "/api/trace/{trace}/log", self._log),
             Route("GET", "/api/trace/{trace}/span/{span}", self._span),
+            Route("GET", "/api/trace/{trace}/saved", self._saved),
             Route("POST", "/api/open", self._open),
         ]
         return Site([*views, *routes, *more], guard, channel)
@@ -79,12 +84,21 @@ class TracePage:
         accounts = self._read(lambda store: store.accounts())
         lost = {name: one.dropped for name, one in accounts.items() if one.dropped}
         stored = sum(one.stored for one in accounts.values())
-        about = {"title": self._about.title, "project": self._about.project}
+        services = self._read(lambda store: store.services())[:MOST_LISTED]
+        about = {"title": self._about.title, "project": self._about.project, "services": services}
         return as_json({**about, "stored": stored, "lost": lost, "editor": launcher()})
 
     def _functions(self, request: Request) -> Response:
-        rows = self._read(lambda store: store.functions())[:MOST_LISTED]
-        return as_json([documents.function(row, self._sources.locate) for row in rows])
+        return as_json(self._listed(self._read(lambda store: store.functions())))
+
+    def _among(self, request: Request) -> Response:
+        found = self._read(lambda store: store.functions_among(_query(request, "q")))
+        return as_json(
+            {"rows": self._listed(found.functions), "traces": found.traces, "is_part": found.is_part}
+        )
+
+    def _listed(self, rows: Sequence[Slow]) -> list[dict[str, Any]]:
+        return [documents.function(row, self._sources.locate) for row in rows[:MOST_LISTED]]
 
     def _traces(self, request: Request) -> Response:
         order = request.query.get("order", "newest")
@@ -127,7 +141,10 @@ class TracePage:
         return as_json(documents.trace(trace, rows, operations, self._sources.locate))
 
     def _analysis(self, request: Request, trace: str) -> Response:
-        return as_json(documents.analysis(self._spans(trace)))
+        def beside(span: Span) -> Sequence[Interval]:
+            return self._read(lambda store: store.beside(span))
+
+        return as_json(documents.analysis(self._spans(trace), beside))
 
     def _log(self, request: Request, trace: str) -> Response:
         return as_json(documents.told(self._spans(trace)))
@@ -144,6 +161,13 @@ class TracePage:
         found["links_to"] = links(local, one.operation.line, self._about.project) if local else {}
         return as_json(found)
 
+    def _saved(self, request: Request, trace: str) -> Response:
+        if not self._read(lambda store: store.summaries([trace]) if _is_id(trace, 32) else []):
+            raise _unknown(trace)
+        text = self._read(lambda store: saved(store, trace))
+        name = f'attachment; filename="trace-{trace[:12]}.html"'
+        return Response(text.encode(), "text/html; charset=utf-8", 200, {"Content-Disposition": name})
+
     def _open(self, request: Request) -> Response:
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
             raise Refused(415, "this takes JSON")
@@ -155,8 +179,8 @@ class TracePage:
         return as_json({"opened": open_in_editor(local, line if isinstance(line, int) else 1)})
 
 
-def _is_id(text: str) -> bool:
-    return re.fullmatch("[0-9a-f]{16}", text) is not None
+def _is_id(text: str, digits: int = 16) -> bool:
+    return re.fullmatch(f"[0-9a-f]{{{digits}}}", text) is not None
 
 
 def _unknown(trace: str) -> Refused:

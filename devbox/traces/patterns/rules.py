@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from devbox.traces.analyse import Node
-from devbox.traces.model import Operation
+from devbox.traces.model import Operation, Span
 from devbox.traces.patterns.model import Finding
 from devbox.traces.render import duration
 
@@ -64,9 +64,15 @@ def many_calls(node: Node, operation: Operation, calls: Sequence[Node], least: i
 
 def _outward(node: Node) -> bool:
     """Whether the span leaves its process: for another service, or for a database."""
-    return node.span.operation.kind in OUTWARD or any(
-        child.span.operation.kind in ("server", "client") for child in node.children
+    return _is_outward(node.span) or any(
+        child.span.operation.kind == "server" or _is_outward(child.span) for child in node.children
     )
+
+
+def _is_outward(span: Span) -> bool:
+    """Statements are outward whatever kind they say they are: spans by hand rarely say any."""
+    name = span.operation.name
+    return span.operation.kind in OUTWARD or name.startswith("SQL ") or "db.system.name" in span.attributes
 
 
 def _in_turn(calls: Sequence[Node]) -> bool:
@@ -117,6 +123,7 @@ def one_after_another(node: Node, calls: Sequence[Node], least: int) -> Iterator
     """Different calls to elsewhere that could run side by side."""
     outward = [call for call in calls if _outward(call) and call.span.duration >= least]
     services = {child.span.operation.service for call in outward for child in call.children}
+    services.discard(node.span.operation.service)  # statements of its own
     if len(outward) < 2 or len(services) < 2 or not _in_turn(outward):
         return
     longest = max(call.span.duration for call in outward)
@@ -134,7 +141,7 @@ def one_after_another(node: Node, calls: Sequence[Node], least: int) -> Iterator
 def queue_wait(node: Node, child: Node, least: int) -> Iterator[Finding]:
     """A message that waited longer than its handling took."""
     span = child.span
-    if span.operation.kind != "consumer":
+    if span.operation.kind != "consumer" or _before_it_was_sent(node, child):
         return
     drawn = "queued" in span.attributes or span.operation.name.startswith("in queue")
     wait = span.duration if drawn else span.start - node.span.end
@@ -157,7 +164,9 @@ def delayed_ack(node: Node) -> Iterator[Finding]:
         return
     (server,) = node.children
     lost = node.span.duration - server.span.duration
-    if server.span.operation.kind == "server" and lost in DELAYED_ACK:
+    # Beside a callee that works for longer, a process that is short of CPU loses as much.
+    short = server.span.duration <= lost
+    if server.span.operation.kind == "server" and short and lost in DELAYED_ACK:
         yield Finding(
             "delayed ACK",
             f"{node.span.operation.name} takes {duration(lost)} more than its callee's work",
@@ -168,13 +177,20 @@ def delayed_ack(node: Node) -> Iterator[Finding]:
 
 
 def clock_skew(node: Node, child: Node) -> Iterator[Finding]:
-    """A callee that began before it was called, or answered after its caller had the answer."""
-    if child.span.operation.kind != "server" or node.span.process == child.span.process:
+    """A callee that began before it was called or answered after its caller had the answer; a message that
+    lay in the queue before it was sent.
+    """
+    if node.span.process and node.span.process == child.span.process:
         return
     early, late = node.span.start - child.span.start, child.span.end - node.span.end
-    if max(early, late) < SKEW or child.span.duration > node.span.duration:
+    if _before_it_was_sent(node, child):
+        apart = -early
+    elif child.span.operation.kind == "server" and child.span.duration <= node.span.duration:
+        apart = (late - early) // 2 if max(early, late) >= SKEW else 0
+    else:
+        apart = 0
+    if not apart:
         return
-    apart = (late - early) // 2
     ahead = "ahead of" if apart > 0 else "behind"
     one, other = child.span.operation.service, node.span.operation.service
     yield Finding(
@@ -183,6 +199,10 @@ def clock_skew(node: Node, child: Node) -> Iterator[Finding]:
         "durations are right, only the places of bars are not; nothing was corrected",
         [child.span.span_id, node.span.span_id],
     )
+
+
+def _before_it_was_sent(node: Node, child: Node) -> bool:
+    return child.span.operation.kind == "consumer" and node.span.start - child.span.start >= SKEW
 
 
 def missing_parents(roots: Sequence[Node]) -> Iterator[Finding]:

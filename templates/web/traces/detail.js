@@ -3,7 +3,7 @@
 import { get } from "traces/api.js";
 import { histogram } from "traces/chart.js";
 import { h, show } from "traces/dom.js";
-import { count, duration, place } from "traces/format.js";
+import { clock, count, day, duration, place } from "traces/format.js";
 import { chip, openSource } from "traces/pieces.js";
 import { FAILED } from "traces/tree.js";
 
@@ -24,7 +24,7 @@ export function detail(tree, page, choose) {
 
   function head(at) {
     const operation = tree.operation(at);
-    return h("header", {}, chip(operation.service), h("small", {}, operation.kind), h("h2", {}, operation.name),
+    return h("header", {}, chip(operation.service), h("small", {}, operation.kind), h("h2", { class: "mono" }, operation.name),
       h("dl", { class: "figures" },
         [["took", duration(tree.took[at])], ["itself", duration(tree.self[at])], ["began at", duration(tree.start[at])]].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
       operation.local
@@ -44,7 +44,7 @@ export function detail(tree, page, choose) {
       found.events.length ? h("section", {}, h("h3", {}, "Events"), found.events.map((event) => [
         h("h4", {}, event.name, h("small", {}, duration(event.at - tree.trace.start))), table("", event.attributes)])) : "",
       found.links.length ? h("section", {}, h("h3", {}, "Links"), found.links.map(([trace, span]) => h("a", { href: `/trace/${trace}?span=${span}`, "data-view": true, class: "id" }, trace.slice(0, 12)))) : "",
-      table("Process", found.process),
+      table("Process", readable(found.process)),
       h("p", { class: "quiet ids" }, "span ", h("code", {}, tree.id[at])),
     ];
   }
@@ -55,6 +55,9 @@ export function detail(tree, page, choose) {
     return h("section", {}, title && h("h3", {}, title), h("table", { class: "values" }, h("tbody", {}, rows.map(([key, value]) =>
       h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, typeof value === "object" ? JSON.stringify(value) : String(value)))))));
   }
+
+  // When it started is kept in ns since the epoch, as all times are.
+  const readable = (about) => (Number(about.started) > 1e17 ? { ...about, started: `${day(about.started)} ${clock(about.started)}` } : about);
 
   show(element, h("header", {}, h("h2", {}, "Where its time went")), guilty(tree, choose),
     h("p", { class: "hint" }, "Choose a span: with the mouse, or with ", h("kbd", {}, "j"), " and ", h("kbd", {}, "k")));

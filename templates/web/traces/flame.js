@@ -12,13 +12,17 @@ const MOST = 1500;
 
 export function flame(tree, choose) {
   const root = gathered(tree);
+  const drawn = new Map();
   let top = root;
   const sheet = h("div", { class: "flames", role: "tree", "aria-label": "Flame graph" });
   const trail = h("p", { class: "trail" });
   const element = h("div", { class: "flame" }, trail, sheet);
 
+  const focused = () => [...drawn].find(([, made]) => made === document.activeElement)?.[0];
+
   function draw() {
-    const blocks = [];
+    const blocks = [], held = focused();
+    drawn.clear();
     let deepest = 0;
     const line = [];
     for (let node = top; node; node = node.above) line.unshift(node);
@@ -40,19 +44,32 @@ export function flame(tree, choose) {
     put(top, 0, 1, line.length - 1);
     sheet.style.height = `${(deepest + 1) * HIGH}px`;
     show(sheet, blocks);
-    trail.textContent = `${top === root ? "whole trace" : top.name}: ${duration(top.time)} of work${top === root ? "" : `, ${percent(top.time / root.time)} of the trace`} · click a block to see it closer`;
+    if (held) (drawn.get(held) ?? drawn.get(top)).focus();
+    trail.textContent = `${top === root ? "whole trace" : top.name}: ${duration(top.time)} of work${top === root ? "" : `, ${percent(top.time / root.time)} of the trace`} · click a block to see it closer, 0 for all`;
   }
 
   function block(node, left, width, level) {
     const text = `${node.service ? node.service + " " : ""}${node.name}: ${duration(node.time)} in ${node.calls} call${node.calls === 1 ? "" : "s"}, ${duration(node.own)} itself`;
-    return h("button", { class: "block" + (node.failed ? " failed" : "") + (node === top ? " top" : ""), role: "treeitem", title: text, "aria-label": text,
-      style: { left: `${left * 100}%`, width: `${width * 100}%`, top: `${level * HIGH}px`, background: node.service ? colour(node.service) : "var(--line)" },
-      onclick: () => { top = node; draw(); if (node.first >= 0) choose(node.first); } }, width > 0.012 ? node.name : "");
+    const made = h("button", { tabindex: node === top ? 0 : -1, "aria-level": level + 1, class: "block" + (node.failed ? " failed" : "") + (node === top ? " top" : ""), role: "treeitem", title: text, "aria-label": text,
+      style: { left: `${left * 100}%`, width: `${width * 100}%`, top: `${level * HIGH}px`, "--colour": node.service ? colour(node.service) : "var(--muted)" },
+      onclick: () => { top = node; draw(); if (node.first >= 0) choose(node.first); } }, width > 0.02 && node.name);
+    drawn.set(node, made);
+    return made;
+  }
+
+  // With the arrow keys: to what called it, to what it called, to its neighbours.
+  function walk(event) {
+    const at = focused() ?? top;
+    const beside = (step) => at.above?.below[at.above.below.indexOf(at) + step];
+    const next = { ArrowUp: () => at.above, ArrowDown: () => at.below[0], ArrowLeft: () => beside(-1), ArrowRight: () => beside(1) }[event.key];
+    if (!next) return false;
+    drawn.get(next())?.focus();
+    return true;
   }
 
   draw();
   return { element, select() {}, redraw: draw, key(event) {
-    if (event.key !== "0") return false;
+    if (event.key !== "0") return walk(event);
     top = root;
     draw();
     return true;

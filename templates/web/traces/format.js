@@ -17,7 +17,10 @@ export function count(value) {
   return value < 1e6 ? `${(value / 1e3).toFixed(value < 1e5 ? 1 : 0)} k` : `${(value / 1e6).toFixed(1)} M`;
 }
 
-export const percent = (part) => `${(part * 100).toFixed(part < 0.0995 ? 1 : 0)} %`;
+export function percent(part) {
+  if (part > 0 && part < 0.0005) return "<0.1 %";
+  return `${(part * 100).toFixed(part < 0.0995 ? 1 : 0)} %`;
+}
 
 export const rate = (perSecond) => (perSecond >= 10 ? perSecond.toFixed(0) : perSecond.toFixed(1)) + "/s";
 
@@ -31,12 +34,17 @@ export const day = (ns) => new Date(ns / 1e6).toLocaleDateString(undefined, { da
 export const place = (operation) =>
   operation.file ? `${operation.file.split("/").at(-1)}:${operation.line}` : "";
 
-// Round steps for an axis over so many ns: 1, 2 or 5 times a power of ten.
+// Round steps for an axis over so many ns (1, 2 or 5 times a power of ten), all in one unit: [place, text] of each.
 export function ticks(from, to, most) {
   const raw = (to - from) / most;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= raw);
+  const [, divisor, unit] = STEPS.find(([limit]) => to < limit);
+  const digits = Math.max(0, -Math.floor(Math.log10(step / divisor) + 1e-9));
   const found = [];
-  for (let at = Math.ceil(from / step) * step; at <= to; at += step) found.push(at);
+  for (let at = Math.ceil(from / step) * step; at <= to; at += step) found.push([at, at ? `${(at / divisor).toFixed(digits)} ${unit}` : "0"]);
   return found;
 }
+
+// A search's term with whatever is in its value: as a shell's word.
+export const term = (key, value) => key + (/[\s"'\\]/.test(value) || !value ? `"${value.replace(/["\\]/g, "\\$&")}"` : value);

@@ -1,26 +1,29 @@
-// The front page: the slowest functions over all traces, and what happens right now.
+// The front page: the slowest functions over all traces (or those that fit a search), and what happens right now.
 
 import { get } from "traces/api.js";
 import { sparkline } from "traces/chart.js";
 import { h, show } from "traces/dom.js";
-import { clock, count, duration, percent } from "traces/format.js";
+import { clock, count, duration, percent, term } from "traces/format.js";
 import { moved } from "traces/keys.js";
-import { chip, dots, empty, source } from "traces/pieces.js";
+import { chip, choices, dots, empty, source } from "traces/pieces.js";
 import { meet } from "traces/palette.js";
 
-const REFRESH = 1000;
+const REFRESH = 1000, REFRESH_PART = 3000;  // adding up a part of the traces is more work than asking for all
 const STREAM = 60;
+const PERIODS = [["all", ""], ["10 min", "age<10m"], ["1 min", "age<1m"]];
 
-export async function functionsView(page) {
+export async function functionsView(page, _, query) {
+  const asked = query.get("q") ?? "";
   const filter = h("input", { type: "search", placeholder: "filter", "aria-label": "Filter functions", oninput: draw });
   const body = h("tbody", {});
-  const total = h("span", { class: "quiet" });
+  const total = h("span", { class: "quiet" }, "…");
   const stream = h("ol", { class: "stream", "aria-label": "Newest traces" });
-  let rows = [], newest = [], due = null;
+  let rows = [], among = null, newest = [], due = null;
 
-  show(page.main, h("div", { class: "front" },
+  page.show(h("div", { class: "front" },
     h("section", { class: "panel grow", "aria-label": "Slowest functions" },
-      h("header", {}, h("h1", {}, "Where the time goes"), total, filter),
+      h("header", {}, h("h1", {}, "Where the time goes"), asked && !PERIODS.some(([, one]) => one === asked) && h("code", { class: "asked" }, asked), total,
+        choices("Period", PERIODS.map(([name, one]) => [name, one ? "/?" + new URLSearchParams({ q: one }) : "/", one === asked])), filter),
       h("div", { class: "scroll" }, h("table", { class: "functions" },
         h("thead", {}, h("tr", {}, HEAD.map(([text, title, kind]) => h("th", { class: kind, title, scope: "col" }, text)))), body))),
     h("section", { class: "panel side", "aria-label": "Live" },
@@ -30,25 +33,31 @@ export async function functionsView(page) {
   function draw() {
     const wanted = filter.value.toLowerCase();
     const sum = rows.reduce((whole, row) => whole + row.self, 0) || 1;
-    const most = rows[0]?.self || 1;
+    const most = Math.max(...rows.map((row) => row.self), 1);
     const fitting = rows.filter((row) => `${row.service} ${row.name} ${row.file}`.toLowerCase().includes(wanted));
-    total.textContent = rows.length ? `${duration(sum)} in ${count(rows.reduce((all, row) => all + row.calls, 0))} calls of ${rows.length} functions` : "";
+    const where = among ? `${among.is_part ? "the newest " : ""}${count(among.traces)} traces` : `${rows.length} functions`;
+    total.textContent = rows.length ? `${duration(sum)} in ${count(rows.reduce((all, row) => all + row.calls, 0))} calls of ${where}` : "";
+    const walked = [...body.children].indexOf(document.activeElement?.closest("tr"));
+    const focused = body.children[walked]?.dataset.key;
     show(body, fitting.map((row) => line(row, row.self / sum, row.self / most)));
-    if (!rows.length) show(body, h("tr", {}, h("td", { colspan: HEAD.length }, NOTHING())));
+    if (focused) [...body.children].find((one) => one.dataset.key === focused)?.focus({ preventScroll: true });
+    if (!rows.length) show(body, h("tr", {}, h("td", { colspan: HEAD.length }, asked ? NONE_FIT(asked) : NOTHING())));
+    else if (!fitting.length) show(body, h("tr", {}, h("td", { colspan: HEAD.length }, empty("Nothing fits", "No service, function or file has this in its name."))));
   }
 
-  const line = (row, share, size) => h("tr", { tabindex: 0, class: row.example ? "link" : "", onclick: () => example(row),
+  const line = (row, share, size) => h("tr", { tabindex: 0, "data-key": keyOf(row), class: (row.example ? "link" : "") + (share >= TELLING ? " telling" : ""), onclick: () => example(row),
     onkeydown: (event) => event.key === "Enter" && event.target === event.currentTarget && example(row) },
     h("td", { class: "share" }, h("span", { class: "meter", style: { width: `${(size * 100).toFixed(2)}%` } }), h("b", {}, duration(row.self)), h("small", {}, percent(share))),
-    h("td", { class: "number" }, count(row.calls)),
-    h("td", { class: row.errors ? "number failed" : "number none" }, row.errors ? count(row.errors) : "·"),
-    h("td", { class: "number" }, duration(row.p50)), h("td", { class: "number" }, duration(row.p95)), h("td", { class: "number" }, duration(row.p99)),
-    h("td", { class: "trend" }, row.trend.length ? sparkline(row.trend, `self time per call over the last ten minutes`) : ""),
     h("td", {}, chip(row.service)),
-    h("td", { class: "name" }, row.name),
-    h("td", {}, source(row, page.problem)));
+    h("td", { class: "name", title: row.name }, row.name),
+    h("td", { class: "spare" }, source(row, page.problem)),
+    h("td", { class: "number small" }, found(row, row.calls, "", `traces with ${row.name}`)),
+    h("td", { class: row.errors ? "number failed" : "number none" }, row.errors ? found(row, row.errors, " error", `traces in which ${row.name} failed`) : "·"),
+    h("td", { class: "number small" }, duration(row.p50)), h("td", { class: "number" }, duration(row.p95)), h("td", { class: "number small" }, duration(row.p99)),
+    h("td", { class: "trend spare" }, row.trend.length ? sparkline(row.trend, "self time per call over the last ten minutes") : ""));
 
-  const example = (row) => row.example && page.go(`/trace/${row.example}?op=${encodeURIComponent(row.name)}`);
+  const found = (row, many, more, label) => h("a", { href: "/traces?" + new URLSearchParams({ q: `${term("service:", row.service)} ${term("name:", row.name)}${more}`, order: "slowest" }), "data-view": true, title: label, "aria-label": `${many} calls: ${label}`, onclick: (event) => event.stopPropagation() }, count(many));
+  const example = (row) => row.example && page.go(`/trace/${row.example}?` + new URLSearchParams({ service: row.service, op: row.name }));
 
   function drawStream() {
     const most = Math.max(...newest.map((one) => one.took), 1);
@@ -57,8 +66,14 @@ export async function functionsView(page) {
       h("b", {}, duration(one.took)), h("span", { class: "line" }, h("i", { style: { width: `${Math.max(1, (one.took / most) * 100)}%` } }))))));
   }
 
+  async function ask() {
+    if (!asked) return get("/api/functions");
+    among = await get("/api/functions/among", { q: asked });
+    return among.rows;
+  }
+
   async function load() {
-    [rows, newest] = await Promise.all([get("/api/functions"), get("/api/traces", { limit: STREAM })]);
+    [rows, newest] = await Promise.all([ask(), get("/api/traces", { limit: STREAM })]);
     meet([...rows.map((row) => row.service), ...newest.flatMap((one) => one.services)]);
     draw();
     drawStream();
@@ -66,9 +81,12 @@ export async function functionsView(page) {
 
   async function refresh() {
     due = null;
-    if (document.activeElement?.closest("tbody")) return;  // whoever walks through the rows keeps the place
-    rows = await get("/api/functions");
-    draw();
+    const fresh = await ask();
+    // Rows stay where they are while somebody points at one or walks through them; their figures go on.
+    const place = body.matches(":hover") || body.contains(document.activeElement) ? new Map(rows.map((row, at) => [keyOf(row), at])) : new Map();
+    const at = (row) => place.get(keyOf(row)) ?? fresh.length + rows.length;
+    rows = fresh.sort((one, two) => at(one) - at(two) || two.self - one.self);
+    if (!body.matches(":active")) draw();
   }
 
   await load();
@@ -78,20 +96,25 @@ export async function functionsView(page) {
       const fresh = new Map(message.traces.map((one) => [one.id, one]));
       newest = [...fresh.values()].reverse().concat(newest.filter((one) => !fresh.has(one.id)));
       newest = newest.sort((one, two) => two.start - one.start).slice(0, STREAM);
-      drawStream();
-      due ??= setTimeout(() => refresh().catch((error) => page.problem(error.message)), REFRESH);
+      if (!stream.matches(":hover") && !stream.contains(document.activeElement)) drawStream();  // nothing moves away under a hand
+      due ??= setTimeout(() => refresh().catch((error) => page.problem(error.message)), asked ? REFRESH_PART : REFRESH);
     },
     leave: () => clearTimeout(due),
     key: (event) => moved(event, () => body.querySelectorAll("tr[tabindex]")),
   };
 }
 
+const TELLING = 0.1;  // of all time: a function that one has to look at
+const keyOf = (row) => [row.service, row.name, row.kind, row.function, row.file, row.line].join("\n");
+
 const HEAD = [
   ["Self time", "Time spent in the function itself, not in what it called, over all traces", "share"],
-  ["Calls", "", "number"], ["Errors", "", "number"],
-  ["p50", "Self time of the median call", "number"], ["p95", "", "number"], ["p99", "", "number"],
-  ["Trend", "Self time per call over the last ten minutes", ""], ["Service", "", ""], ["Function", "", ""], ["Source", "Opens in your editor", ""],
+  ["Service", "", ""], ["Function", "", "name"], ["Source", "Opens in your editor", "spare"],
+  ["Calls", "", "number small"], ["Errors", "", "number"],
+  ["p50", "Self time of the median call", "number small"], ["p95", "Self time that 95 % of the calls stay below", "number"], ["p99", "", "number small"],
+  ["Trend", "Self time per call over the last ten minutes", "spare"],
 ];
 
 const NOTHING = () => empty("No spans yet", "Start something that records: ", h("code", {}, "devbox up --trace"), " for your own services, or ",
   h("code", {}, "devbox workload up --local"), " for the shop. They appear here as they end.");
+const NONE_FIT = (asked) => empty("Nothing fits", "No trace fits ", h("code", {}, asked), ". ", h("a", { href: "/", "data-view": true }, "All functions"), " are still there.");

@@ -18,7 +18,7 @@ export const keysOf = () => h("div", { class: "keys" },
 
 export function pressed(event, page, view, place) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input, textarea, dialog")) {
+  if (event.target.closest("input, textarea, dialog, #search")) {
     if (event.key === "Escape") event.target.blur();
     return;
   }

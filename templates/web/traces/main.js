@@ -8,12 +8,16 @@ import { keysOf, pressed } from "traces/keys.js";
 import { listView } from "traces/list.js";
 import { listen } from "traces/live.js";
 import { mapView } from "traces/map.js";
+import { know } from "traces/palette.js";
 import { failure } from "traces/pieces.js";
+import { offerTerms } from "traces/terms.js";
 import { traceView } from "traces/trace.js";
 
 const place = (id) => document.getElementById(id);
 const main = place("main");
 let view = null;
+let met = null;  // the services, by which everything gets its colour
+let turns = 0, missed = [];  // how often a view was opened; what came over the live channel while one was loading
 
 const VIEWS = [
   [/^\/$/, functionsView, "Functions"],
@@ -24,12 +28,12 @@ const VIEWS = [
 ];
 
 const page = {
-  main,
   go(address) {
     if (isSaved) return;
     history.pushState(null, "", address);
     open();
   },
+  open,
   problem(text) {
     place("trouble").textContent = text;
     place("trouble").hidden = !text;
@@ -37,6 +41,8 @@ const page = {
 };
 
 async function open() {
+  await met;
+  const turn = ++turns, isCurrent = () => turn === turns;
   const path = isSaved ? document.getElementById("saved").dataset.path : location.pathname;
   const [pattern, make, title] = VIEWS.find(([one]) => one.test(path)) ?? VIEWS[0];
   const query = new URLSearchParams(location.search);
@@ -45,14 +51,20 @@ async function open() {
     if (link.getAttribute("href") === path) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = `${title} · devbox traces`;
-  page.problem("");
+  if (turn > 1) page.problem("");
   view?.leave?.();
+  view = null;
+  missed = [];
+  // A view that is slow to load must not come up over one that was opened after it.
+  const mine = { ...page, show: (...parts) => { if (isCurrent()) show(main, ...parts); } };
   try {
-    view = await make(page, path.match(pattern)?.[1], query);
+    const made = await make(mine, path.match(pattern)?.[1], query);
+    if (!isCurrent()) return void made.leave?.();
+    view = made;
+    document.title = `${made.title ?? title} · devbox`;
+    missed.splice(0).forEach((message) => made.live?.(message));
   } catch (error) {
-    view = null;
-    show(main, failure(error));
+    mine.show(failure(error));
   }
 }
 
@@ -87,21 +99,23 @@ document.addEventListener("keydown", (event) => pressed(event, page, view, place
 window.addEventListener("popstate", open);
 
 async function about() {
+  if (isSaved) return;
   const said = await get("/api/about");
-  place("title").textContent = said.title;
+  place("title").textContent = place("title").title = said.title;
+  know(said.services);
+  offerTerms(place("search"), place("query"), place("terms"), said.services);
   const lost = Object.entries(said.lost);
   if (lost.length) page.problem("spans lost: " + lost.map(([name, many]) => `${name} ${many}`).join(", "));
 }
 
-await open();
-if (isSaved) {
-  document.body.classList.add("saved");
-} else {
-  about().catch((error) => page.problem(error.message));
+met = about().catch((error) => page.problem(error.message));
+if (isSaved) document.body.classList.add("saved");
+else {
   listen((messages) => {
     for (const message of messages) {
       if ("trouble" in message) page.problem(message.trouble);
-      else view?.live?.(message);
+      else if (view) view.live?.(message);
+      else missed.push(message);
     }
   }, (state, how) => {
     place("live").className = `live ${state === "live" ? "on" : "lost"}`;
@@ -109,3 +123,4 @@ if (isSaved) {
     place("live").title = how;
   });
 }
+await open();

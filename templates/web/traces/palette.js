@@ -1,4 +1,5 @@
-// A colour per service, the same in every view: given in the order in which services are first met.
+// A colour per service, the same in every view and on every visit: the server names them in the order in which it
+// first met them, and those that come later follow.
 
 const COLOURS = 10;
 const met = new Map();
@@ -9,4 +10,5 @@ export function colour(service) {
   return `var(--service-${met.get(service)})`;
 }
 
-export const meet = (services) => [...new Set(services)].sort().forEach(colour);
+export const know = (services) => services.forEach(colour);
+export const meet = (services) => know([...new Set(services)].sort());

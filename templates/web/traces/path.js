@@ -29,15 +29,15 @@ export function path(tree, choose) {
       style: { width: `${(step.took / drawn) * 100}%`, background: step.waiting ? "" : colour(tree.operation(step.at).service) } })));
 
   const table = (title, head, rows) => h("section", {}, h("h2", {}, title), h("table", {}, h("thead", {}, h("tr", {}, head.map(([text, kind]) => h("th", { scope: "col", class: kind }, text)))), h("tbody", {}, rows)));
-  const meter = (part) => h("td", { class: "track" }, h("i", { style: { width: `${Math.max(0.5, part * 100)}%` } }));
+  const meter = (part) => h("td", { class: "track small" }, h("i", { style: { width: `${Math.max(0.5, part * 100)}%` } }));
   const row = (at, ...cells) => h("tr", { tabindex: 0, class: "link", onclick: () => choose(at), onkeydown: (event) => event.key === "Enter" && choose(at) }, cells);
 
   return { element: h("div", { class: "path" },
     h("p", { class: "trail" }, `${duration(whole)} from the first span to the last end; shortening anything else makes nothing faster`),
     strip,
-    table("Who", [["On the path", "number"], ["Share", "number"], ["", ""], ["Steps", "number"], ["Service", ""], ["Operation", ""]], guilty.slice(0, 12).map((sum) =>
-      row(sum.at, h("td", { class: "number" }, h("b", {}, duration(sum.took))), h("td", { class: "number" }, percent(sum.took / whole)), meter(sum.took / guilty[0].took), h("td", { class: "number" }, String(sum.times)), h("td", {}, chip(sum.operation.service)), h("td", { class: "name" }, name(sum.operation, sum.waiting))))),
-    table("When", [["At", "number"], ["For", "number"], ["", ""], ["Service", ""], ["Operation", ""]], shown.map((step) =>
+    table("Who", [["On the path", "number"], ["Share", "number"], ["", "small"], ["Service", ""], ["Operation", "name"], ["Steps", "number small"]], guilty.slice(0, 12).map((sum) =>
+      row(sum.at, h("td", { class: "number" }, h("b", {}, duration(sum.took))), h("td", { class: "number" }, percent(sum.took / whole)), meter(sum.took / guilty[0].took), h("td", {}, chip(sum.operation.service)), h("td", { class: "name" }, name(sum.operation, sum.waiting)), h("td", { class: "number small" }, String(sum.times))))),
+    table("When", [["At", "number"], ["For", "number"], ["", "small"], ["Service", ""], ["Operation", "name"]], shown.map((step) =>
       row(step.at, h("td", { class: "number" }, duration(step.from)), h("td", { class: "number" }, h("b", {}, duration(step.took))), meter(step.took / whole), h("td", {}, chip(tree.operation(step.at).service)), h("td", { class: "name" }, name(tree.operation(step.at), step.waiting)))))),
     select() {}, redraw() {}, key: () => false };
 }

@@ -12,6 +12,10 @@ export const dots = (services) =>
   h("span", { class: "dots", title: services.join(", ") },
     services.slice(0, 8).map((one) => h("i", { style: { background: colour(one) } })));
 
+// A choice of addresses: [name, address, is it this one].
+export const choices = (label, all) => h("nav", { class: "choices", "aria-label": label },
+  all.map(([name, address, here]) => h("a", { class: "choice", href: address, "data-view": true, "aria-current": here ? "true" : undefined }, name)));
+
 export const empty = (title, ...hint) => h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, ...hint));
 
 export const failure = (error) => h("div", { class: "empty" }, h("h2", {}, "That did not work"), h("p", {}, error.message));

@@ -2,13 +2,13 @@
 
 import { get, isSaved } from "traces/api.js";
 import { detail } from "traces/detail.js";
-import { h, show } from "traces/dom.js";
+import { h, show, svg } from "traces/dom.js";
 import { clock, count, day, duration } from "traces/format.js";
 import { flame } from "traces/flame.js";
 import { log } from "traces/log.js";
 import { meet } from "traces/palette.js";
 import { path } from "traces/path.js";
-import { dots, openSource } from "traces/pieces.js";
+import { chip, dots, openSource } from "traces/pieces.js";
 import { CRITICAL, FAILED, Tree } from "traces/tree.js";
 import { waterfall } from "traces/waterfall.js";
 
@@ -19,9 +19,10 @@ export async function traceView(page, id, query) {
   meet(trace.operations.map((one) => one.service));
   const tree = new Tree(trace);
   const side = detail(tree, page, (at) => choose(at));
-  const stage = h("div", { class: "stage" });
-  const tabs = Object.entries(LOOKS).map(([key, [name]]) => h("button", { role: "tab", "data-key": key, onclick: () => look(key) }, name, h("kbd", {}, key)));
-  const told = h("div", {});
+  const stage = h("div", { class: "stage", id: "stage", role: "tabpanel" });
+  const tabs = Object.entries(LOOKS).map(([key, [name]]) => h("button", { role: "tab", "data-key": key, "aria-controls": "stage", onclick: () => look(key), onkeydown: besides }, name, h("kbd", { "aria-hidden": "true" }, key)));
+  const told = h("div", { class: "told" });
+  const grown = h("button", { class: "grown", hidden: true, onclick: () => page.open() });
   const looks = {};
   let chosen = -1, current = null;
 
@@ -29,11 +30,12 @@ export async function traceView(page, id, query) {
   const figures = [["took", duration(trace.took)], ["spans", count(tree.size)], ["services", String(new Set(trace.operations.map((one) => one.service)).size)],
     ["errors", failed ? count(failed) : "none"], ["began", `${day(trace.start)} ${clock(trace.start)}`]];
 
-  show(page.main, h("div", { class: "one" },
+  page.show(h("div", { class: "one" },
     h("section", { class: "panel grow" },
       h("header", { class: "headline" }, h("h1", {}, tree.operation(0).name), dots([...new Set(trace.operations.map((one) => one.service))]),
         h("dl", { class: "figures" }, figures.map(([name, value]) => h("div", { class: name === "errors" && failed ? "failed" : "" }, h("dt", {}, name), h("dd", {}, value)))),
-        h("code", { class: "id", title: "trace id" }, id)),
+        grown, h("span", { class: "keep" }, h("code", { class: "id", title: "trace id" }, id),
+          !isSaved && h("a", { href: `/api/trace/${id}/saved`, download: `trace-${id.slice(0, 12)}.html`, title: "This trace as one HTML file, for a ticket or a mail" }, "save"))),
       told,
       h("div", { class: "tabs", role: "tablist" }, tabs),
       stage),
@@ -46,21 +48,44 @@ export async function traceView(page, id, query) {
         h("b", {}, one.kind), h("span", {}, one.text), h("small", {}, one.advice))))));
   }
 
+  // Where failing began: what failed above it failed because of it.
+  function origins() {
+    const alike = Map.groupBy(tree.origins, (one) => `${tree.op[one.at]} ${one.message}`);
+    const first = [...alike.values()].map((all) => ({ ...all[0], times: all.length }));
+    return h("ul", { class: "origins", "aria-label": "Where it failed" }, first.slice(0, 3).map((one) => h("li", {}, h("button", { class: "plain", onclick: () => choose(one.at) },
+      svg("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("path", { d: "M1 1 9 9M9 1 1 9" })), chip(tree.operation(one.at).service), h("b", {}, tree.operation(one.at).name), h("span", {}, one.message || "failed"), one.times > 1 && h("small", {}, `${one.times} times`)))),
+      first.length > 3 && h("li", {}, h("small", {}, `and ${first.length - 3} more: `, h("kbd", {}, "x"), " goes from one failure to the next")));
+  }
+
   async function analyse() {
     tree.learn(await get(`/api/trace/${id}/analysis`));
-    if (tree.findings.length) show(told, findings());
+    show(told, tree.origins.length && origins(), tree.findings.length && findings());
     look(current);
   }
 
   function look(key) {
     current = key;
-    for (const tab of tabs) tab.setAttribute("aria-selected", tab.dataset.key === key);
+    for (const tab of tabs) {
+      tab.setAttribute("aria-selected", tab.dataset.key === key);
+      tab.tabIndex = tab.dataset.key === key ? 0 : -1;
+    }
     if (key === "c" && !tree.steps) return show(stage, h("p", { class: "hint" }, "following the critical path …"));
     looks[key] ??= LOOKS[key][1](tree, choose);
-    show(stage, looks[key].element);
+    if (stage.firstChild !== looks[key].element) show(stage, looks[key].element);
     if (chosen >= 0) looks[key].select(chosen);
     looks[key].redraw();
     return remember();
+  }
+
+  // Within the tabs the arrow keys go from one to the next, as everywhere.
+  function besides(event) {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const next = tabs[(tabs.indexOf(event.currentTarget) + step + tabs.length) % tabs.length];
+    look(next.dataset.key);
+    next.focus();
   }
 
   function choose(at) {
@@ -87,12 +112,15 @@ export async function traceView(page, id, query) {
   }
 
   look(query.get("look") in LOOKS ? query.get("look") : "w");
-  const wanted = tree.id.indexOf(query.get("span")), named = trace.operations.findIndex((one) => one.name === query.get("op"));
+  const wanted = tree.id.indexOf(query.get("span")), named = trace.operations.findIndex((one) => one.name === query.get("op") && one.service === (query.get("service") ?? one.service));
   if (wanted >= 0) choose(wanted);
   else if (named >= 0) choose(slowestOf(tree, named));
   analyse().catch((error) => page.problem(error.message));
-  return { key, redraw: () => looks[current]?.redraw(), live(message) {
-    if (message.traces?.some((one) => one.id === id && one.spans !== tree.size)) page.problem("This trace has grown: reload to see all of it");
+  return { key, title: tree.operation(0).name, redraw: () => looks[current]?.redraw(), live(message) {
+    const now = message.traces?.find((one) => one.id === id);
+    if (!now || now.spans <= tree.size) return;
+    grown.textContent = `${now.spans - tree.size} more span${now.spans - tree.size === 1 ? "" : "s"}: show`;
+    grown.hidden = false;
   } };
 }
 

@@ -26,7 +26,8 @@ export class Tree {
     const row = new Map(this.id.map((id, at) => [id, at]));
     for (const id of analysis.critical) this.flags[row.get(id)] |= CRITICAL;
     this.steps = analysis.steps.map(([id, from, to, waiting]) => ({ at: row.get(id), from, to, waiting, took: to - from }));
-    this.findings = analysis.findings.map((one) => ({ ...one, spans: one.spans.map((id) => row.get(id)) }));
+    this.origins = analysis.failures.map((one) => ({ at: row.get(one.span), message: one.message }));
+    this.findings = analysis.findings.map((one) => ({ ...one, spans: one.spans.map((id) => row.get(id)).filter((at) => at !== undefined) }));
   }
 
   operation(at) { return this.trace.operations[this.op[at]]; }

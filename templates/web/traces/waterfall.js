@@ -15,7 +15,7 @@ export function waterfall(tree, choose) {
   const rows = [];
   const axis = h("div", { class: "axis", "aria-hidden": "true" });
   const canvas = h("canvas", { class: "overview", "aria-label": "The whole trace; drag over a part to see it closer", role: "img" });
-  const sheet = h("div", { class: "sheet" });
+  const sheet = h("div", { class: "sheet", role: "presentation" });
   const scroller = h("div", { class: "rows", role: "tree", tabindex: 0, "aria-label": "Spans", onscroll: later }, sheet);
   const element = h("div", { class: "waterfall" }, canvas, h("div", { class: "heads" }, h("span", {}, "Service and operation"), axis), scroller);
 
@@ -50,11 +50,12 @@ export function waterfall(tree, choose) {
     made.at = at;
     made.line.style.transform = `translateY(${top}px)`;
     made.line.className = "row" + (at === chosen ? " chosen" : "") + (failed ? " failed" : "") + (critical ? " critical" : "");
+    made.line.id = `span-${at}`;
     made.line.setAttribute("aria-level", tree.depth[at] + 1);
     made.line.setAttribute("aria-selected", at === chosen);
     made.line.setAttribute("aria-label", `${operation.service} ${operation.name}, ${duration(tree.took[at])}${failed ? ", failed" : ""}${critical ? ", on the critical path" : ""}${missing ? ", its parent is missing" : ""}`);
     if (tree.isParent(at)) made.line.setAttribute("aria-expanded", !tree.folded.has(at)); else made.line.removeAttribute("aria-expanded");
-    made.label.style.paddingLeft = `${6 + Math.min(tree.depth[at], DEEPEST) * 13}px`;
+    made.label.style.setProperty("--deep", Math.min(tree.depth[at], DEEPEST));
     made.fold.textContent = tree.isParent(at) ? (tree.folded.has(at) ? "▸" : "▾") : "";
     made.mark.style.background = colour(operation.service);
     made.service.textContent = operation.service;
@@ -67,10 +68,7 @@ export function waterfall(tree, choose) {
     // What is spent in the span itself is drawn full, what it waits for is drawn pale.
     made.inner.style.width = `${tree.took[at] ? (100 - (tree.self[at] / tree.took[at]) * 100) : 0}%`;
     made.took.textContent = duration(tree.took[at]);
-    // Beside the bar where there is room: behind it, before it, else inside at its end.
-    const before = end > 82 && shown > 12, inside = end > 82 && !before;
-    made.took.className = "took" + (before || inside ? " before" : "");
-    made.took.style.left = before ? `${Math.min(shown, 99.8)}%` : `${Math.max(end, 0)}%`;
+    made.took.style.left = `${Math.min(Math.max(end, 0), 100)}%`;  // behind the bar: the row keeps room for it
   }
 
   function draw() {
@@ -83,16 +81,22 @@ export function waterfall(tree, choose) {
       made.line.hidden = false;
       fill(made, tree.visible[first + at], (first + at) * ROW);
     }
-    for (let at = count; at < rows.length; at++) rows[at].line.hidden = true;
+    for (let at = Math.max(0, count); at < rows.length; at++) {
+      rows[at].line.hidden = true;
+      rows[at].line.removeAttribute("id");
+    }
+    if (sheet.querySelector(`#span-${chosen}`)) scroller.setAttribute("aria-activedescendant", `span-${chosen}`);
+    else scroller.removeAttribute("aria-activedescendant");
     drawAxis();
     overview();
   }
 
   function drawAxis() {
-    if (drawAxis.view === view) return;
-    drawAxis.view = view;
-    const marks = ticks(view.from, view.to, 6);
-    show(axis, marks.map((at) => h("span", { style: { left: `${((at - view.from) / (view.to - view.from)) * 100}%` } }, duration(at))));
+    const wide = axis.clientWidth;
+    if (drawAxis.view === view && drawAxis.wide === wide) return;
+    Object.assign(drawAxis, { view, wide });
+    const marks = ticks(view.from, view.to, Math.max(2, Math.min(8, wide / 80)));
+    show(axis, marks.map(([at, text]) => h("span", { style: { left: `${((at - view.from) / (view.to - view.from)) * 100}%` } }, text)));
   }
 
   function overview() {
