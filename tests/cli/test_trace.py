@@ -63,6 +63,35 @@ def test_the_slowest_function_comes_first(tmp_path: Path, spool: Path) -> None:
     assert (broken["count"], broken["errors"]) == (1, 1)
 
 
+def test_the_slowest_functions_of_some_traces(tmp_path: Path, spool: Path) -> None:
+    run("import time\nwith tracer.span('pause', user=7): time.sleep(0.3)", spool)
+    rows = json.loads(devbox(tmp_path, "slow", "user=7", "--json", "--spool", str(spool)).stdout)
+    assert [row["operation"]["name"] for row in rows] == ["pause"]
+    rows = json.loads(
+        devbox(tmp_path, "slow", "service:order age<1h", "--json", "--spool", str(spool)).stdout
+    )
+    assert rows[0]["operation"]["name"] == "__main__.slow"
+    done = devbox(tmp_path, "slow", "user=8", "--spool", str(spool))
+    assert (done.returncode, done.stdout) == (0, "no trace fits\n")
+
+
+def test_the_map_says_who_calls_whom(tmp_path: Path, spool: Path) -> None:
+    done = devbox(tmp_path, "map", "--spool", str(spool))
+    assert done.returncode == 0, done.stderr
+    header, *rows = done.stdout.splitlines()
+    assert header.split() == ["FROM", "TO", "ROAD", "CALLS", "RATE", "ERRORS", "P50", "P95"]
+    assert [row.split()[:4] for row in rows] == [
+        ["(outside)", "order", "http", "1"],
+        ["(outside)", "user", "http", "1"],
+    ]
+    edges = json.loads(devbox(tmp_path, "map", "--json", "--spool", str(spool)).stdout)
+    assert [(edge["caller"], edge["callee"]) for edge in edges] == [
+        ("(outside)", "order"),
+        ("(outside)", "user"),
+    ]
+    assert all(edge["p50"] >= 96_800_000 for edge in edges)
+
+
 def test_one_trace_over_two_services(tmp_path: Path, spool: Path) -> None:
     listed = devbox(tmp_path, "ls", "--spool", str(spool)).stdout.splitlines()
     assert len(listed) == 2

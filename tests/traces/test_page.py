@@ -58,6 +58,93 @@ def test_the_front_page_has_the_slowest_function_first(page: Page, shop: Served)
     page.until("document.querySelector('.row.chosen')?.innerText.includes('SELECT items')")
 
 
+def test_the_front_page_for_a_part_of_the_traces(page: Page, tmp_path: Path) -> None:
+    """Those of a search, by address; those of the last minute, by a click; and back to all."""
+    now = moved(order(), "ff" * 16, int(time.time() - START / 1e9) - 5)
+    quick = [at("gateway GET /", 0, 1, trace="aa" * 16, id="1", kind="server", attributes={"user.id": 13})]
+    with served(tmp_path, [*order(), *now, *quick]) as running:
+        page.open(f"{running.url}?q=user.id%3D13")
+        page.until("document.querySelectorAll('.functions tbody tr').length == 1")
+        assert "GET /" in page.text(".functions tbody tr")
+        assert "1 traces" in page.text(".front header")
+        page.click(".choices a:nth-child(3)")
+        page.until("document.querySelectorAll('.functions tbody tr').length == 7")
+        assert page.text(".functions tbody tr").startswith("30.0 ms")  # the same order long ago is left out
+        page.click(".choices a:first-child")
+        page.until("document.querySelectorAll('.functions tbody tr').length == 8")
+        assert page.text(".functions tbody tr").startswith("60.0 ms")
+        page.open(f"{running.url}?q=user.id%3D14")
+        page.until("document.querySelector('.empty a')")
+        assert "No trace fits user.id=14" in page.text(".empty")
+
+
+def test_the_calls_of_a_function_lead_to_its_traces(page: Page, shop: Served) -> None:
+    page.open(shop.url)
+    page.until("document.querySelectorAll('.functions tbody tr').length == 7")
+    page.click(".functions tbody tr .number a")
+    page.until("document.querySelectorAll('.traces tbody tr.link').length == 3")
+    assert page.run("document.querySelector('#query').value") == 'service:order name:"SELECT items"'
+    assert page.run("document.querySelector('.choice[aria-current]').innerText") == "slowest"
+
+
+def test_functions_of_one_name_in_two_services_are_two(page: Page, tmp_path: Path) -> None:
+    spans = [
+        at("order find", 0, 100, id="1", kind="client"),
+        at("user find", 10, 60, "1", id="2", kind="server"),
+    ]
+    with served(tmp_path, spans) as running:
+        page.open(running.url)
+        page.until("document.querySelectorAll('.functions tbody tr').length == 2")
+        assert page.text(".functions .chip") == "user"
+        page.run("document.querySelector('.functions tbody tr').click()")
+        page.until("document.querySelector('.row.chosen .of')?.innerText == 'user'")
+
+
+def test_a_service_has_its_colour_everywhere(page: Page, tmp_path: Path) -> None:
+    lone = at("payment refund", 0, 1, trace="dd" * 16, id="1")
+    with served(tmp_path, [*order(), lone]) as running:
+        page.open(running.url)
+        page.until("document.querySelector('.functions tbody tr')")
+        chips = page.run(
+            "Object.fromEntries([...document.querySelectorAll('.functions .chip')].map((one) =>"
+            " [one.innerText, getComputedStyle(one.firstChild).backgroundColor]))"
+        )
+        assert len(set(chips.values())) == 4
+        page.open(f"{running.url}trace/{'dd' * 16}")
+        page.until("document.querySelector('.row .mark')")
+        mark = page.run("getComputedStyle(document.querySelector('.row .mark')).backgroundColor")
+        assert mark == chips["payment"]
+
+
+def test_where_failing_began_is_said_on_top(page: Page, shop: Served) -> None:
+    page.open(f"{shop.url}trace/{TRACE}")
+    page.until("document.querySelector('.origins button')")
+    assert page.texts(".origins li") == ["payment\nPayments.charge\nCardError: declined"]
+    page.click(".origins button")
+    page.until("document.querySelector('.row.chosen .name').innerText == 'Payments.charge'")
+
+
+def test_a_trace_that_grows_offers_to_show_the_rest(page: Page, tmp_path: Path) -> None:
+    with served(tmp_path) as running:
+        run(
+            "context = {'traceparent': '00-' + 'ab' * 16 + '-' + '11' * 8 + '-01'}\n"
+            "with tracer.span('first', parent=tracer.extract(context)): pass",
+            running.spool,
+        )
+        page.wait(lambda: bool(running.store.traces()))
+        page.open(f"{running.url}trace/{TRACE}")
+        page.until("document.querySelectorAll('.row:not([hidden])').length == 1")
+        page.until("document.querySelector('#live.on')")
+        run(
+            "context = {'traceparent': '00-' + 'ab' * 16 + '-' + '11' * 8 + '-01'}\n"
+            "with tracer.span('second', parent=tracer.extract(context)): pass",
+            running.spool,
+        )
+        page.until("document.querySelector('.grown:not([hidden])')?.innerText == '1 more span: show'")
+        page.click(".grown")
+        page.until("document.querySelectorAll('.row:not([hidden])').length == 2")
+
+
 LAST_BAR = """(() => {
     const rows = [...document.querySelectorAll('.row:not([hidden])')];
     const whole = rows[0].querySelector('.track').getBoundingClientRect();
