@@ -1,5 +1,7 @@
 // What the server is asked. A page that was saved as one file has its answers inside.
 
+import { address } from "traces/format.js";
+
 const saved = document.getElementById("saved");
 const answers = saved ? JSON.parse(saved.textContent) : null;
 
@@ -8,13 +10,11 @@ export const isSaved = answers !== null;
 export class Failed extends Error {}
 
 export async function get(path, query) {
-  const given = Object.entries(query ?? {}).filter(([, value]) => value);
-  const address = path + (given.length ? "?" + new URLSearchParams(given) : "");
   if (isSaved) {
     if (path in answers) return answers[path];
     throw new Failed("this is not part of the saved page");
   }
-  return answered(await fetch(address));
+  return answered(await fetch(address(path, query)));
 }
 
 export async function post(path, data) {

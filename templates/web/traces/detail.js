@@ -24,26 +24,32 @@ export function detail(tree, page, choose) {
 
   function head(at) {
     const operation = tree.operation(at);
+    const figures = [["took", duration(tree.took[at])], ["itself", duration(tree.self[at])], ["began at", duration(tree.start[at])]];
+    const open = () => openSource(operation, page.problem);
     return h("header", {}, chip(operation.service), h("small", {}, operation.kind), h("h2", { class: "mono" }, operation.name),
-      h("dl", { class: "figures" },
-        [["took", duration(tree.took[at])], ["itself", duration(tree.self[at])], ["began at", duration(tree.start[at])]].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+      h("dl", { class: "figures" }, figures.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
       operation.local
-        ? h("button", { class: "editor", title: operation.local, onclick: () => openSource(operation, page.problem) }, place(operation), h("kbd", {}, "e"))
+        ? h("button", { class: "editor", title: operation.local, onclick: open }, place(operation), h("kbd", {}, "e"))
         : operation.file && h("code", { class: "quiet" }, `${operation.file}:${operation.line}`));
   }
 
   function about(at, found) {
     const links = Object.entries(found.links_to ?? {});
+    const among = () => `slower than ${found.rank.toFixed(0)} % of ${count(found.calls)} calls; half take up to `
+      + `${duration(found.p50)}, 95 % up to ${duration(found.p95)}`;
+    const happened = (event) => [
+      h("h4", {}, event.name, h("small", {}, duration(event.at - tree.trace.start))), table("", event.attributes)];
+    const link = ([trace, span]) =>
+      h("a", { href: `/trace/${trace}?span=${span}`, "data-view": true, class: "id" }, trace.slice(0, 12));
     return [
-      links.length ? h("p", { class: "editors" }, "or open in ", links.map(([name, address]) => [h("a", { href: address }, name), " "])) : "",
+      links.length > 0 && h("p", { class: "editors" }, "or open in ",
+        links.map(([name, address]) => [h("a", { href: address }, name), " "])),
       tree.has(at, FAILED) && h("p", { class: "message" }, found.message || "failed"),
       found.calls > 1 && h("section", {}, h("h3", {}, "Among its peers"),
-        h("p", { class: "quiet" }, `slower than ${found.rank.toFixed(0)} % of ${count(found.calls)} calls; half take up to ${duration(found.p50)}, 95 % up to ${duration(found.p95)}`),
-        histogram(found.peers, tree.self[at])),
+        h("p", { class: "quiet" }, among()), histogram(found.peers, tree.self[at])),
       table("Attributes", found.attributes),
-      found.events.length ? h("section", {}, h("h3", {}, "Events"), found.events.map((event) => [
-        h("h4", {}, event.name, h("small", {}, duration(event.at - tree.trace.start))), table("", event.attributes)])) : "",
-      found.links.length ? h("section", {}, h("h3", {}, "Links"), found.links.map(([trace, span]) => h("a", { href: `/trace/${trace}?span=${span}`, "data-view": true, class: "id" }, trace.slice(0, 12)))) : "",
+      found.events.length > 0 && h("section", {}, h("h3", {}, "Events"), found.events.map(happened)),
+      found.links.length > 0 && h("section", {}, h("h3", {}, "Links"), found.links.map(link)),
       table("Process", readable(found.process)),
       h("p", { class: "quiet ids" }, "span ", h("code", {}, tree.id[at])),
     ];
@@ -52,8 +58,9 @@ export function detail(tree, page, choose) {
   function table(title, values) {
     const rows = Object.entries(values);
     if (!rows.length) return "";
-    return h("section", {}, title && h("h3", {}, title), h("table", { class: "values" }, h("tbody", {}, rows.map(([key, value]) =>
-      h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, typeof value === "object" ? JSON.stringify(value) : String(value)))))));
+    const text = (value) => (typeof value === "object" ? JSON.stringify(value) : String(value));
+    const row = ([key, value]) => h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, text(value)));
+    return h("section", {}, title && h("h3", {}, title), h("table", { class: "values" }, h("tbody", {}, rows.map(row))));
   }
 
   // When it started is kept in ns since the epoch, as all times are.
@@ -75,7 +82,9 @@ function guilty(tree, choose) {
     sums.set(tree.op[at], sum);
   }
   const first = [...sums.values()].sort((one, two) => two.self - one.self).slice(0, MOST_GUILTY);
-  return h("ol", { class: "guilty" }, first.map((sum) => h("li", {}, h("button", { class: "plain", onclick: () => choose(sum.at) },
+  const most = first[0].self || 1;
+  const entry = (sum) => h("button", { class: "plain", onclick: () => choose(sum.at) },
     chip(tree.operation(sum.at).service), h("b", {}, duration(sum.self)), h("span", { class: "name" }, tree.operation(sum.at).name),
-    h("small", {}, sum.calls > 1 ? `${count(sum.calls)} calls` : ""), h("i", { style: { width: `${(sum.self / (first[0].self || 1)) * 100}%` } })))));
+    h("small", {}, sum.calls > 1 && `${count(sum.calls)} calls`), h("i", { style: { width: `${(sum.self / most) * 100}%` } }));
+  return h("ol", { class: "guilty" }, first.map((sum) => h("li", {}, entry(sum))));
 }

@@ -2,7 +2,8 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-const present = (children) => children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false && one !== "" && one !== 0);
+const NOTHING = [null, undefined, false, ""];
+const present = (children) => children.flat(Infinity).filter((one) => !NOTHING.includes(one));
 
 function fill(made, properties, children) {
   for (const [name, value] of Object.entries(properties ?? {})) {

@@ -8,6 +8,7 @@ import { FAILED } from "traces/tree.js";
 
 const HIGH = 22;
 const NARROWEST = 0.0008;
+const NAMED = 0.02;
 const MOST = 1500;
 
 export function flame(tree, choose) {
@@ -45,16 +46,30 @@ export function flame(tree, choose) {
     sheet.style.height = `${(deepest + 1) * HIGH}px`;
     show(sheet, blocks);
     if (held) (drawn.get(held) ?? drawn.get(top)).focus();
-    trail.textContent = `${top === root ? "whole trace" : top.name}: ${duration(top.time)} of work${top === root ? "" : `, ${percent(top.time / root.time)} of the trace`} · click a block to see it closer, 0 for all`;
+    const part = top === root ? "" : `, ${percent(top.time / root.time)} of the trace`;
+    const what = top === root ? "whole trace" : top.name;
+    trail.textContent = `${what}: ${duration(top.time)} of work${part} · click a block to see it closer, 0 for all`;
   }
 
   function block(node, left, width, level) {
-    const text = `${node.service ? node.service + " " : ""}${node.name}: ${duration(node.time)} in ${node.calls} call${node.calls === 1 ? "" : "s"}, ${duration(node.own)} itself`;
-    const made = h("button", { tabindex: node === top ? 0 : -1, "aria-level": level + 1, class: "block" + (node.failed ? " failed" : "") + (node === top ? " top" : ""), role: "treeitem", title: text, "aria-label": text,
-      style: { left: `${left * 100}%`, width: `${width * 100}%`, top: `${level * HIGH}px`, "--colour": node.service ? colour(node.service) : "var(--muted)" },
-      onclick: () => { top = node; draw(); if (node.first >= 0) choose(node.first); } }, width > 0.02 && node.name);
+    const calls = `${node.calls} call${node.calls === 1 ? "" : "s"}`;
+    const text = `${node.service && node.service + " "}${node.name}: ${duration(node.time)} in ${calls}, ${duration(node.own)} itself`;
+    const made = h("button", {
+      class: "block" + (node.failed ? " failed" : "") + (node === top ? " top" : ""), onclick: () => open(node),
+      role: "treeitem", title: text, "aria-label": text, "aria-level": level + 1, tabindex: node === top ? 0 : -1,
+      style: {
+        left: `${left * 100}%`, width: `${width * 100}%`, top: `${level * HIGH}px`,
+        "--colour": node.service ? colour(node.service) : "var(--muted)",
+      },
+    }, width > NAMED && node.name);
     drawn.set(node, made);
     return made;
+  }
+
+  function open(node) {
+    top = node;
+    draw();
+    if (node.first >= 0) choose(node.first);
   }
 
   // With the arrow keys: to what called it, to what it called, to its neighbours.
@@ -77,7 +92,8 @@ export function flame(tree, choose) {
 }
 
 function gathered(tree) {
-  const make = (name, service, above, first) => ({ name, service, above, first, below: [], known: new Map(), time: 0, own: 0, calls: 0, failed: false });
+  const make = (name, service, above, first) =>
+    ({ name, service, above, first, below: [], known: new Map(), time: 0, own: 0, calls: 0, failed: false });
   const root = make("all", "", null, -1);
   const nodes = new Array(tree.size);
   for (let at = 0; at < tree.size; at++) {

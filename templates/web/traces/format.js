@@ -48,3 +48,9 @@ export function ticks(from, to, most) {
 
 // A search's term with whatever is in its value: as a shell's word.
 export const term = (key, value) => key + (/[\s"'\\]/.test(value) || !value ? `"${value.replace(/["\\]/g, "\\$&")}"` : value);
+
+// An address with those parts of its query that say something.
+export function address(path, query) {
+  const given = Object.entries(query ?? {}).filter(([, value]) => value);
+  return path + (given.length ? "?" + new URLSearchParams(given) : "");
+}

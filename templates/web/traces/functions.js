@@ -3,9 +3,9 @@
 import { get } from "traces/api.js";
 import { sparkline } from "traces/chart.js";
 import { h, show } from "traces/dom.js";
-import { clock, count, duration, percent, term } from "traces/format.js";
+import { address, clock, count, duration, percent, term } from "traces/format.js";
 import { moved } from "traces/keys.js";
-import { chip, choices, dots, empty, source } from "traces/pieces.js";
+import { cell, chip, choices, dots, empty, heads, number, opening, source } from "traces/pieces.js";
 import { meet } from "traces/palette.js";
 
 const REFRESH = 1000, REFRESH_PART = 3000;  // adding up a part of the traces is more work than asking for all
@@ -22,10 +22,10 @@ export async function functionsView(page, _, query) {
 
   page.show(h("div", { class: "front" },
     h("section", { class: "panel grow", "aria-label": "Slowest functions" },
-      h("header", {}, h("h1", {}, "Where the time goes"), asked && !PERIODS.some(([, one]) => one === asked) && h("code", { class: "asked" }, asked), total,
-        choices("Period", PERIODS.map(([name, one]) => [name, one ? "/?" + new URLSearchParams({ q: one }) : "/", one === asked])), filter),
-      h("div", { class: "scroll" }, h("table", { class: "functions" },
-        h("thead", {}, h("tr", {}, HEAD.map(([text, title, kind]) => h("th", { class: kind, title, scope: "col" }, text)))), body))),
+      h("header", {}, h("h1", {}, "Where the time goes"),
+        asked && !PERIODS.some(([, one]) => one === asked) && h("code", { class: "asked" }, asked), total,
+        choices("Period", PERIODS.map(([name, one]) => [name, address("/", { q: one }), one === asked])), filter),
+      h("div", { class: "scroll" }, h("table", { class: "functions" }, heads(HEAD), body))),
     h("section", { class: "panel side", "aria-label": "Live" },
       h("header", {}, h("h1", {}, "Live"), h("a", { href: "/traces", "data-view": true, class: "quiet" }, "all traces")),
       h("div", { class: "scroll" }, stream))));
@@ -36,34 +36,41 @@ export async function functionsView(page, _, query) {
     const most = Math.max(...rows.map((row) => row.self), 1);
     const fitting = rows.filter((row) => `${row.service} ${row.name} ${row.file}`.toLowerCase().includes(wanted));
     const where = among ? `${among.is_part ? "the newest " : ""}${count(among.traces)} traces` : `${rows.length} functions`;
-    total.textContent = rows.length ? `${duration(sum)} in ${count(rows.reduce((all, row) => all + row.calls, 0))} calls of ${where}` : "";
+    const calls = rows.reduce((all, row) => all + row.calls, 0);
+    total.textContent = rows.length ? `${duration(sum)} in ${count(calls)} calls of ${where}` : "";
     const walked = [...body.children].indexOf(document.activeElement?.closest("tr"));
     const focused = body.children[walked]?.dataset.key;
     show(body, fitting.map((row) => line(row, row.self / sum, row.self / most)));
     if (focused) [...body.children].find((one) => one.dataset.key === focused)?.focus({ preventScroll: true });
-    if (!rows.length) show(body, h("tr", {}, h("td", { colspan: HEAD.length }, asked ? NONE_FIT(asked) : NOTHING())));
-    else if (!fitting.length) show(body, h("tr", {}, h("td", { colspan: HEAD.length }, empty("Nothing fits", "No service, function or file has this in its name."))));
+    const instead = !rows.length ? (asked ? NONE_FIT(asked) : NOTHING()) : !fitting.length && NOT_NAMED();
+    if (instead) show(body, h("tr", {}, h("td", { colspan: HEAD.length }, instead)));
   }
 
-  const line = (row, share, size) => h("tr", { tabindex: 0, "data-key": keyOf(row), class: (row.example ? "link" : "") + (share >= TELLING ? " telling" : ""), onclick: () => example(row),
-    onkeydown: (event) => event.key === "Enter" && event.target === event.currentTarget && example(row) },
-    h("td", { class: "share" }, h("span", { class: "meter", style: { width: `${(size * 100).toFixed(2)}%` } }), h("b", {}, duration(row.self)), h("small", {}, percent(share))),
-    h("td", {}, chip(row.service)),
+  const line = (row, share, size) => h("tr",
+    opening(() => example(row), { "data-key": keyOf(row), class: `link ${share >= TELLING ? "telling" : ""}` }),
+    cell("share", h("span", { class: "meter", style: { width: `${(size * 100).toFixed(2)}%` } }),
+      h("b", {}, duration(row.self)), h("small", {}, percent(share))),
+    cell("", chip(row.service)),
     h("td", { class: "name", title: row.name }, row.name),
-    h("td", { class: "spare" }, source(row, page.problem)),
-    h("td", { class: "number small" }, found(row, row.calls, "", `traces with ${row.name}`)),
-    h("td", { class: row.errors ? "number failed" : "number none" }, row.errors ? found(row, row.errors, " error", `traces in which ${row.name} failed`) : "·"),
-    h("td", { class: "number small" }, duration(row.p50)), h("td", { class: "number" }, duration(row.p95)), h("td", { class: "number small" }, duration(row.p99)),
-    h("td", { class: "trend spare" }, row.trend.length ? sparkline(row.trend, "self time per call over the last ten minutes") : ""));
+    cell("spare", source(row, page.problem)),
+    number(found(row, row.calls, "", `traces with ${row.name}`), "small"),
+    row.errors ? number(found(row, row.errors, " error", `traces in which ${row.name} failed`), "failed") : number("·", "none"),
+    number(duration(row.p50), "small"), number(duration(row.p95)), number(duration(row.p99), "small"),
+    cell("trend spare", row.trend.length > 0 && sparkline(row.trend, "self time per call over the last ten minutes")));
 
-  const found = (row, many, more, label) => h("a", { href: "/traces?" + new URLSearchParams({ q: `${term("service:", row.service)} ${term("name:", row.name)}${more}`, order: "slowest" }), "data-view": true, title: label, "aria-label": `${many} calls: ${label}`, onclick: (event) => event.stopPropagation() }, count(many));
-  const example = (row) => row.example && page.go(`/trace/${row.example}?` + new URLSearchParams({ service: row.service, op: row.name }));
+  const found = (row, many, more, label) => h("a", {
+    href: address("/traces", { q: `${term("service:", row.service)} ${term("name:", row.name)}${more}`, order: "slowest" }),
+    "data-view": true, title: label, "aria-label": `${many} calls: ${label}`, onclick: (event) => event.stopPropagation(),
+  }, count(many));
+
+  const example = (row) => row.example && page.go(address(`/trace/${row.example}`, { service: row.service, op: row.name }));
 
   function drawStream() {
     const most = Math.max(...newest.map((one) => one.took), 1);
-    show(stream, newest.map((one) => h("li", {}, h("a", { href: `/trace/${one.id}`, "data-view": true, class: one.errors ? "bad" : "" },
-      h("time", {}, clock(one.start)), h("span", { class: "name" }, one.name), dots(one.services),
-      h("b", {}, duration(one.took)), h("span", { class: "line" }, h("i", { style: { width: `${Math.max(1, (one.took / most) * 100)}%` } }))))));
+    show(stream, newest.map((one) => h("li", {},
+      h("a", { href: `/trace/${one.id}`, "data-view": true, class: one.errors ? "bad" : "" },
+        h("time", {}, clock(one.start)), h("span", { class: "name" }, one.name), dots(one.services), h("b", {}, duration(one.took)),
+        h("span", { class: "line" }, h("i", { style: { width: `${Math.max(1, (one.took / most) * 100)}%` } }))))));
   }
 
   async function ask() {
@@ -83,8 +90,9 @@ export async function functionsView(page, _, query) {
     due = null;
     const fresh = await ask();
     // Rows stay where they are while somebody points at one or walks through them; their figures go on.
-    const place = body.matches(":hover") || body.contains(document.activeElement) ? new Map(rows.map((row, at) => [keyOf(row), at])) : new Map();
-    const at = (row) => place.get(keyOf(row)) ?? fresh.length + rows.length;
+    const isHeld = body.matches(":hover") || body.contains(document.activeElement);
+    const place = new Map(isHeld ? rows.map((row, at) => [keyOf(row), at]) : []);
+    const at = (row) => place.get(keyOf(row)) ?? rows.length;
     rows = fresh.sort((one, two) => at(one) - at(two) || two.self - one.self);
     if (!body.matches(":active")) draw();
   }
@@ -108,13 +116,17 @@ const TELLING = 0.1;  // of all time: a function that one has to look at
 const keyOf = (row) => [row.service, row.name, row.kind, row.function, row.file, row.line].join("\n");
 
 const HEAD = [
-  ["Self time", "Time spent in the function itself, not in what it called, over all traces", "share"],
-  ["Service", "", ""], ["Function", "", "name"], ["Source", "Opens in your editor", "spare"],
-  ["Calls", "", "number small"], ["Errors", "", "number"],
-  ["p50", "Self time of the median call", "number small"], ["p95", "Self time that 95 % of the calls stay below", "number"], ["p99", "", "number small"],
-  ["Trend", "Self time per call over the last ten minutes", "spare"],
+  ["Self time", "share", "Time spent in the function itself, not in what it called, over all traces"],
+  ["Service"], ["Function", "name"], ["Source", "spare", "Opens in your editor"],
+  ["Calls", "number small"], ["Errors", "number"],
+  ["p50", "number small", "Self time of the median call"],
+  ["p95", "number", "Self time that 95 % of the calls stay below"], ["p99", "number small"],
+  ["Trend", "spare", "Self time per call over the last ten minutes"],
 ];
 
-const NOTHING = () => empty("No spans yet", "Start something that records: ", h("code", {}, "devbox up --trace"), " for your own services, or ",
+const NOTHING = () => empty("No spans yet",
+  "Start something that records: ", h("code", {}, "devbox up --trace"), " for your own services, or ",
   h("code", {}, "devbox workload up --local"), " for the shop. They appear here as they end.");
-const NONE_FIT = (asked) => empty("Nothing fits", "No trace fits ", h("code", {}, asked), ". ", h("a", { href: "/", "data-view": true }, "All functions"), " are still there.");
+const NONE_FIT = (asked) => empty("Nothing fits", "No trace fits ", h("code", {}, asked), ". ",
+  h("a", { href: "/", "data-view": true }, "All functions"), " are still there.");
+const NOT_NAMED = () => empty("Nothing fits", "No service, function or file has this in its name.");

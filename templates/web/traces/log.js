@@ -18,18 +18,28 @@ export function log(tree, choose) {
     const fitting = lines.filter((line) => index.get(line.span) >= from && index.get(line.span) < to);
     const of = chosen < 0 ? "the whole trace" : `${tree.operation(chosen).name} and below`;
     show(body, h("p", { class: "trail" }, `${fitting.length} events of ${of}`),
-      fitting.length ? h("ol", {}, fitting.slice(0, MOST).map(entry)) : empty("Nothing was logged here", "Events and exceptions of spans appear in this list, in time."));
+      fitting.length ? h("ol", {}, fitting.slice(0, MOST).map(entry))
+        : empty("Nothing was logged here", "Events and exceptions of spans appear in this list, in time."));
   }
 
   function entry(line) {
     const at = index.get(line.span), bad = line.name === "exception", about = line.about;
     const stack = about["exception.stacktrace"];
-    const text = bad ? `${about["exception.type"] ?? ""}: ${about["exception.message"] ?? ""}` : Object.entries(about).map(([key, value]) => `${key}=${value}`).join(" ");
+    const text = bad ? `${about["exception.type"] ?? ""}: ${about["exception.message"] ?? ""}`
+      : Object.entries(about).map(([key, value]) => `${key}=${value}`).join(" ");
     return h("li", { class: bad ? "bad" : "" }, h("time", {}, duration(line.at)), chip(tree.operation(at).service),
       h("button", { class: "plain", onclick: () => choose(at) }, tree.operation(at).name), h("b", {}, line.name), h("span", {}, text),
       stack && h("details", {}, h("summary", {}, "stack"), h("pre", {}, stack)));
   }
 
-  get(`/api/trace/${tree.trace.id}/log`).then((found) => { lines = found; draw(); }, (error) => show(body, failure(error)));
-  return { element: body, redraw: draw, key: () => false, select(at) { chosen = at; draw(); } };
+  async function load() {
+    lines = await get(`/api/trace/${tree.trace.id}/log`);
+    draw();
+  }
+
+  load().catch((error) => show(body, failure(error)));
+  return { element: body, redraw: draw, key: () => false, select(at) {
+    chosen = at;
+    draw();
+  } };
 }

@@ -3,9 +3,9 @@
 import { h } from "traces/dom.js";
 import { duration, percent } from "traces/format.js";
 import { colour } from "traces/palette.js";
-import { chip } from "traces/pieces.js";
+import { cell, chip, heads, number, opening, track } from "traces/pieces.js";
 
-const MOST = 400;
+const MOST = 400, MOST_GUILTY = 12;
 
 export function path(tree, choose) {
   const steps = tree.steps;
@@ -24,20 +24,24 @@ export function path(tree, choose) {
   const shown = steps.filter((step) => step.took / whole > 0.0005).slice(0, MOST);
 
   const drawn = shown.reduce((sum, step) => sum + step.took, 0) || 1;
-  const strip = h("div", { class: "strip", role: "img", "aria-label": `critical path of ${duration(whole)}` }, shown.map((step) =>
-    h("i", { class: step.waiting ? "waiting" : "", title: `${name(tree.operation(step.at), step.waiting)}: ${duration(step.took)}`,
-      style: { width: `${(step.took / drawn) * 100}%`, background: step.waiting ? "" : colour(tree.operation(step.at).service) } })));
+  const part = (step) => h("i", {
+    class: step.waiting ? "waiting" : "", title: `${name(tree.operation(step.at), step.waiting)}: ${duration(step.took)}`,
+    style: { width: `${(step.took / drawn) * 100}%`, background: step.waiting ? "" : colour(tree.operation(step.at).service) },
+  });
+  const strip = h("div", { class: "strip", role: "img", "aria-label": `critical path of ${duration(whole)}` }, shown.map(part));
 
-  const table = (title, head, rows) => h("section", {}, h("h2", {}, title), h("table", {}, h("thead", {}, h("tr", {}, head.map(([text, kind]) => h("th", { scope: "col", class: kind }, text)))), h("tbody", {}, rows)));
-  const meter = (part) => h("td", { class: "track small" }, h("i", { style: { width: `${Math.max(0.5, part * 100)}%` } }));
-  const row = (at, ...cells) => h("tr", { tabindex: 0, class: "link", onclick: () => choose(at), onkeydown: (event) => event.key === "Enter" && choose(at) }, cells);
+  const table = (title, head, rows) => h("section", {}, h("h2", {}, title), h("table", {}, heads(head), h("tbody", {}, rows)));
+  const row = (at, ...cells) => h("tr", opening(() => choose(at)), cells);
+  const who = (sum) => row(sum.at, number(h("b", {}, duration(sum.took))), number(percent(sum.took / whole)), track(sum.took / guilty[0].took),
+    cell("", chip(sum.operation.service)), cell("name", name(sum.operation, sum.waiting)), number(String(sum.times), "small"));
+  const when = (step) => row(step.at, number(duration(step.from)), number(h("b", {}, duration(step.took))), track(step.took / whole),
+    cell("", chip(tree.operation(step.at).service)), cell("name", name(tree.operation(step.at), step.waiting)));
 
   return { element: h("div", { class: "path" },
     h("p", { class: "trail" }, `${duration(whole)} from the first span to the last end; shortening anything else makes nothing faster`),
-    strip,
-    table("Who", [["On the path", "number"], ["Share", "number"], ["", "small"], ["Service", ""], ["Operation", "name"], ["Steps", "number small"]], guilty.slice(0, 12).map((sum) =>
-      row(sum.at, h("td", { class: "number" }, h("b", {}, duration(sum.took))), h("td", { class: "number" }, percent(sum.took / whole)), meter(sum.took / guilty[0].took), h("td", {}, chip(sum.operation.service)), h("td", { class: "name" }, name(sum.operation, sum.waiting)), h("td", { class: "number small" }, String(sum.times))))),
-    table("When", [["At", "number"], ["For", "number"], ["", "small"], ["Service", ""], ["Operation", "name"]], shown.map((step) =>
-      row(step.at, h("td", { class: "number" }, duration(step.from)), h("td", { class: "number" }, h("b", {}, duration(step.took))), meter(step.took / whole), h("td", {}, chip(tree.operation(step.at).service)), h("td", { class: "name" }, name(tree.operation(step.at), step.waiting)))))),
+    strip, table("Who", WHO, guilty.slice(0, MOST_GUILTY).map(who)), table("When", WHEN, shown.map(when))),
     select() {}, redraw() {}, key: () => false };
 }
+
+const WHO = [["On the path", "number"], ["Share", "number"], ["", "small"], ["Service"], ["Operation", "name"], ["Steps", "number small"]];
+const WHEN = [["At", "number"], ["For", "number"], ["", "small"], ["Service"], ["Operation", "name"]];

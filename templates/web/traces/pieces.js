@@ -12,9 +12,22 @@ export const dots = (services) =>
   h("span", { class: "dots", title: services.join(", ") },
     services.slice(0, 8).map((one) => h("i", { style: { background: colour(one) } })));
 
+// Tables: heads are [text, kind, what it means]; cells say their kind first.
+export const heads = (all) =>
+  h("thead", {}, h("tr", {}, all.map(([text, kind, title]) => h("th", { scope: "col", class: kind, title }, text))));
+export const cell = (kind, ...parts) => h("td", { class: kind }, parts);
+export const number = (text, kind = "") => cell(`number ${kind}`, text);
+export const track = (part, bad = false) => cell("track small",
+  h("i", { class: bad ? "bad" : "", style: { width: `${Math.max(0.5, part * 100)}%` } }));
+
+// A row that opens something, by the mouse or by Enter.
+export const opening = (open, more = {}) => ({ tabindex: 0, class: "link", onclick: open, ...more,
+  onkeydown: (event) => event.key === "Enter" && event.target === event.currentTarget && open() });
+
 // A choice of addresses: [name, address, is it this one].
 export const choices = (label, all) => h("nav", { class: "choices", "aria-label": label },
-  all.map(([name, address, here]) => h("a", { class: "choice", href: address, "data-view": true, "aria-current": here ? "true" : undefined }, name)));
+  all.map(([name, href, here]) =>
+    h("a", { class: "choice", href, "data-view": true, "aria-current": here ? "true" : undefined }, name)));
 
 export const empty = (title, ...hint) => h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, ...hint));
 

@@ -4,8 +4,8 @@ import { h, show } from "traces/dom.js";
 import { term } from "traces/format.js";
 
 export const TERMS = [
-  ["service:order", "a span of that service"], ["name:rest", "a part of its name"], ["took>10ms", "it took longer"], ["error", "it failed"],
-  ["user.id=12", "an attribute"], ["kind:server", "its kind"], ["declined", "any word: a part of a name or of an attribute"],
+  ["service:order", "a span of that service"], ["name:rest", "a part of its name"], ["took>10ms", "it took longer"],
+  ["error", "it failed"], ["user.id=12", "an attribute"], ["kind:server", "its kind"], ["declined", "any word: a part of a name or of an attribute"],
   ["trace>1s", "the whole trace took longer"], ["age<10m", "it began within the last ten minutes"],
   ["service:order >> service:user", "the second somewhere below the first"],
 ];
@@ -19,7 +19,8 @@ export function offerTerms(form, field, place, services) {
   const offer = (text, about) => h("button", { type: "button", onclick: () => put(text) }, h("code", {}, text), about && h("small", {}, about));
   form.addEventListener("focusin", () => {
     if (!place.hidden) return;
-    show(place, services.length > 0 && h("p", { class: "services" }, services.slice(0, MOST).map((one) => offer(term("service:", one)))), TERMS.map(([text, about]) => offer(text, about)),
+    const known = services.slice(0, MOST).map((one) => offer(term("service:", one)));
+    show(place, known.length > 0 && h("p", { class: "services" }, known), TERMS.map(([text, about]) => offer(text, about)),
       h("small", {}, "Terms beside each other hold for one span. Enter searches; Esc leaves."));
     place.hidden = false;
   });

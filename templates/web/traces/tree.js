@@ -21,13 +21,15 @@ export class Tree {
     this.unfold();
   }
 
-  // What the server found out after the first look: ids become rows.
+  // What the server found out after the first look: ids become rows. It may know of spans that came since.
   learn(analysis) {
-    const row = new Map(this.id.map((id, at) => [id, at]));
-    for (const id of analysis.critical) this.flags[row.get(id)] |= CRITICAL;
-    this.steps = analysis.steps.map(([id, from, to, waiting]) => ({ at: row.get(id), from, to, waiting, took: to - from }));
-    this.origins = analysis.failures.map((one) => ({ at: row.get(one.span), message: one.message }));
-    this.findings = analysis.findings.map((one) => ({ ...one, spans: one.spans.map((id) => row.get(id)).filter((at) => at !== undefined) }));
+    const row = new Map(this.id.map((id, at) => [id, at])), isHere = (one) => one.at !== undefined;
+    for (const id of analysis.critical) if (row.has(id)) this.flags[row.get(id)] |= CRITICAL;
+    this.steps = analysis.steps.map(([id, from, to, waiting]) => {
+      return { at: row.get(id), from, to, waiting, took: to - from };
+    }).filter(isHere);
+    this.origins = analysis.failures.map((one) => ({ at: row.get(one.span), message: one.message })).filter(isHere);
+    this.findings = analysis.findings.map((one) => ({ ...one, at: row.get(one.spans[0]) })).filter(isHere);
   }
 
   operation(at) { return this.trace.operations[this.op[at]]; }

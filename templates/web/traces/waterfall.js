@@ -27,11 +27,15 @@ export function waterfall(tree, choose) {
 
   function row(at) {
     rows[at] ??= (() => {
-      const made = { fold: h("span", { class: "fold" }), mark: h("i", { class: "mark" }), name: h("span", { class: "name" }), service: h("span", { class: "of" }),
-        bar: h("span", { class: "span" }), inner: h("i", {}), took: h("span", { class: "took" }) };
+      const part = (tag, kind) => h(tag, { class: kind });
+      const made = {
+        fold: part("span", "fold"), mark: part("i", "mark"), name: part("span", "name"), service: part("span", "of"),
+        bar: part("span", "span"), inner: h("i", {}), took: part("span", "took"),
+      };
       made.bar.append(made.inner);
       made.label = h("span", { class: "label" }, made.fold, made.mark, made.service, made.name);
-      made.line = h("div", { class: "row", role: "treeitem", onclick: (event) => pick(event, made.at) }, made.label, h("span", { class: "track" }, made.bar, made.took));
+      made.line = h("div", { class: "row", role: "treeitem", onclick: (event) => pick(event, made.at) },
+        made.label, h("span", { class: "track" }, made.bar, made.took));
       sheet.append(made.line);
       return made;
     })();
@@ -53,8 +57,11 @@ export function waterfall(tree, choose) {
     made.line.id = `span-${at}`;
     made.line.setAttribute("aria-level", tree.depth[at] + 1);
     made.line.setAttribute("aria-selected", at === chosen);
-    made.line.setAttribute("aria-label", `${operation.service} ${operation.name}, ${duration(tree.took[at])}${failed ? ", failed" : ""}${critical ? ", on the critical path" : ""}${missing ? ", its parent is missing" : ""}`);
-    if (tree.isParent(at)) made.line.setAttribute("aria-expanded", !tree.folded.has(at)); else made.line.removeAttribute("aria-expanded");
+    const also = [failed && "failed", critical && "on the critical path", missing && "its parent is missing"].filter(Boolean);
+    const said = [`${operation.service} ${operation.name}`, duration(tree.took[at]), ...also].join(", ");
+    made.line.setAttribute("aria-label", said);
+    if (tree.isParent(at)) made.line.setAttribute("aria-expanded", !tree.folded.has(at));
+    else made.line.removeAttribute("aria-expanded");
     made.label.style.setProperty("--deep", Math.min(tree.depth[at], DEEPEST));
     made.fold.textContent = tree.isParent(at) ? (tree.folded.has(at) ? "▸" : "▾") : "";
     made.mark.style.background = colour(operation.service);
@@ -96,7 +103,8 @@ export function waterfall(tree, choose) {
     if (drawAxis.view === view && drawAxis.wide === wide) return;
     Object.assign(drawAxis, { view, wide });
     const marks = ticks(view.from, view.to, Math.max(2, Math.min(8, wide / 80)));
-    show(axis, marks.map(([at, text]) => h("span", { style: { left: `${((at - view.from) / (view.to - view.from)) * 100}%` } }, text)));
+    const left = (at) => `${((at - view.from) / (view.to - view.from)) * 100}%`;
+    show(axis, marks.map(([at, text]) => h("span", { style: { left: left(at) } }, text)));
   }
 
   function overview() {
@@ -114,7 +122,8 @@ export function waterfall(tree, choose) {
     const colours = tree.trace.operations.map((one) => style.getPropertyValue(colour(one.service).slice(4, -1)));
     for (let at = 0; at < tree.size; at += step) {
       pen.fillStyle = tree.has(at, FAILED) ? style.getPropertyValue("--bad") : colours[tree.op[at]];
-      pen.fillRect((tree.start[at] / whole.to) * wide, 3 + (at / tree.size) * (high - 6), Math.max(0.7, (tree.took[at] / whole.to) * wide), tall);
+      const left = (tree.start[at] / whole.to) * wide, long = (tree.took[at] / whole.to) * wide;
+      pen.fillRect(left, 3 + (at / tree.size) * (high - 6), Math.max(0.7, long), tall);
     }
     if (view.from > whole.from || view.to < whole.to) {
       pen.fillStyle = style.getPropertyValue("--veil");
@@ -125,9 +134,18 @@ export function waterfall(tree, choose) {
 
   let grip = null;
   const timeAt = (event) => Math.max(0, Math.min(1, event.offsetX / canvas.clientWidth)) * whole.to;
-  canvas.addEventListener("pointerdown", (event) => { grip = timeAt(event); canvas.setPointerCapture(event.pointerId); });
-  canvas.addEventListener("pointermove", (event) => { if (grip !== null && Math.abs(timeAt(event) - grip) > whole.to / 200) zoom(Math.min(grip, timeAt(event)), Math.max(grip, timeAt(event))); });
-  canvas.addEventListener("pointerup", (event) => { if (Math.abs(timeAt(event) - grip) <= whole.to / 200) zoom(whole.from, whole.to); grip = null; });
+  canvas.addEventListener("pointerdown", (event) => {
+    grip = timeAt(event);
+    canvas.setPointerCapture(event.pointerId);
+  });
+  const isDrag = (event) => Math.abs(timeAt(event) - grip) > whole.to / 200;
+  canvas.addEventListener("pointermove", (event) => {
+    if (grip !== null && isDrag(event)) zoom(Math.min(grip, timeAt(event)), Math.max(grip, timeAt(event)));
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    if (!isDrag(event)) zoom(whole.from, whole.to);
+    grip = null;
+  });
   scroller.addEventListener("wheel", (event) => {
     if (!event.ctrlKey) return;
     event.preventDefault();
@@ -144,17 +162,26 @@ export function waterfall(tree, choose) {
     chosen = at;
     const top = tree.reveal(at) * ROW;
     sheet.style.height = `${tree.visible.length * ROW}px`;
-    if (scroll && (top < scroller.scrollTop || top > scroller.scrollTop + scroller.clientHeight - 2 * ROW)) scroller.scrollTop = top - scroller.clientHeight / 3;
+    const isSeen = top >= scroller.scrollTop && top <= scroller.scrollTop + scroller.clientHeight - 2 * ROW;
+    if (scroll && !isSeen) scroller.scrollTop = top - scroller.clientHeight / 3;
     draw();
   }
+
+  const visible = (row) => tree.visible[Math.max(0, Math.min(tree.visible.length - 1, row))];
 
   function key(event) {
     const at = Math.max(0, chosen);
     const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1, PageDown: 20, PageUp: -20 }[event.key];
-    if (step) choose(tree.visible[Math.max(0, Math.min(tree.visible.length - 1, tree.rowOf(at) + (chosen < 0 ? 0 : step)))]);
-    else if (event.key === "Home" || event.key === "End") choose(tree.visible[event.key === "Home" ? 0 : tree.visible.length - 1]);
-    else if (event.key === "ArrowLeft" && chosen >= 0) { if (tree.fold(at, true)) draw(); else if (tree.parent[at] >= 0) choose(tree.parent[at]); }
-    else if (event.key === "ArrowRight" && chosen >= 0) { if (tree.fold(at, false)) draw(); else if (tree.isParent(at)) choose(at + 1); }
+    if (step) choose(visible(tree.rowOf(at) + (chosen < 0 ? 0 : step)));
+    else if (event.key === "Home") choose(visible(0));
+    else if (event.key === "End") choose(visible(tree.visible.length - 1));
+    else if (event.key === "ArrowLeft" && chosen >= 0) {
+      if (tree.fold(at, true)) draw();
+      else if (tree.parent[at] >= 0) choose(tree.parent[at]);
+    } else if (event.key === "ArrowRight" && chosen >= 0) {
+      if (tree.fold(at, false)) draw();
+      else if (tree.isParent(at)) choose(at + 1);
+    }
     else if (event.key === "z" && chosen >= 0) zoom(tree.start[at], tree.start[at] + Math.max(tree.took[at], 10));
     else if (event.key === "0") zoom(whole.from, whole.to);
     else return false;
