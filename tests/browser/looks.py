@@ -10,6 +10,9 @@ BEYOND = """(() => {
         const { left, right, width } = one.getBoundingClientRect();
         if (width && (right > wide + 1 || left < -1)) beyond.push(one.outerHTML.slice(0, 80));
     }
+    for (const one of document.querySelectorAll(".scroll:not(:has(.map))")) {
+        if (one.scrollWidth > one.clientWidth) beyond.push(`too wide: ${one.innerText.slice(0, 40)}`);
+    }
     return beyond;
 })()"""
 """What of a page sticks out of the window on either side."""

@@ -48,7 +48,7 @@ def views(page: Page, shop: Served) -> Iterator[str]:
         yield path or "functions"
 
 
-@pytest.mark.parametrize("width", [390, 800, 1440])
+@pytest.mark.parametrize("width", [390, 800, 1180, 1440])
 def test_nothing_sticks_out_of_the_window(page: Page, shop: Served, width: int) -> None:
     page.resize(width, 860)
     found = {view: page.run(BEYOND) for view in views(page, shop)}

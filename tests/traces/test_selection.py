@@ -88,9 +88,20 @@ def test_requests_that_stand_in_line_for_the_same_lock(store: Store) -> None:
     assert alone == []  # no single trace shows it
 
 
+def test_a_line_that_is_long_already(store: Store) -> None:
+    """All wait for about as long; they came as it happened, and go one every 50 ms."""
+    came = [3, 21, 90, 145, 160, 232, 260, 330, 390, 401, 470]
+    requests(store, [(start, 400 + 50 * n - start) for n, start in enumerate(came)])
+    assert "9 requests were let through one after the other, 50 ms apart" in convoys(store, 11)[0]
+
+
 @pytest.mark.parametrize(
     "took",
     [
+        pytest.param([(n * 50, 400) for n in range(20)], id="they come and go at even steps"),
+        pytest.param(
+            [(start, 400) for start in (3, 21, 90, 145, 160, 232, 260, 330)], id="they come as it happens"
+        ),
         pytest.param([(n * 10, 200) for n in range(30)], id="each waits for itself"),
         pytest.param([(0, 20), (0, 200), (0, 210), (0, 220)], id="they end together"),
         pytest.param([(0, 2), (1, 2), (2, 2), (0, 300)], id="the line does not explain it"),

@@ -26,6 +26,8 @@ LONGER = 2.5
 """Times the shortest call beside it that a call must take to be one that waited."""
 EXPLAINED = 0.6
 """Part of the call's time that the line in front of it must make up."""
+SURE = 6
+"""Calls in line from which on their even ends say enough, when they came unevenly."""
 EVEN = 2.0
 """Times the usual step that a step may be longer or shorter."""
 
@@ -48,13 +50,16 @@ def _convoy(node: Node, others: Sequence[Interval]) -> Finding | None:
     span = node.span
     calls = [(span.start, span.end), *others]
     shortest = min(end - start for start, end in calls)
-    ends = sorted(end for _, end in calls if span.start < end <= span.end)
-    if len(ends) < IN_LINE or span.duration < LONGER * shortest:
+    passed = [(start, end) for start, end in calls if span.start < end <= span.end]
+    ends = sorted(end for _, end in passed)
+    if len(ends) < IN_LINE or not _is_even(ends):
         return None
-    steps = [later - earlier for earlier, later in pairwise(ends)]
-    usual = median(steps)
-    in_turn = usual <= 1.5 * shortest and min(steps) * EVEN >= usual and max(steps) <= usual * EVEN
-    if not in_turn or usual * len(ends) < EXPLAINED * span.duration:
+    usual = _usual(ends)
+    if usual > 1.5 * shortest or usual * len(ends) < EXPLAINED * span.duration:
+        return None
+    # Calls that do not wait for each other end as evenly or unevenly as they began, each after its time.
+    came_unevenly = len(ends) >= SURE and not _is_even(sorted(start for start, _ in passed))
+    if span.duration < LONGER * shortest and not came_unevenly:
         return None
     return Finding(
         "convoy",
@@ -62,5 +67,15 @@ def _convoy(node: Node, others: Sequence[Interval]) -> Finding | None:
         f" were let through one after the other, {duration(usual)} apart",
         "they wait for the same lock or connection: hold it shorter, or have more of it",
         [span.span_id],
-        span.duration - shortest,
+        span.duration - usual,
     )
+
+
+def _usual(times: Sequence[int]) -> int:
+    return int(median(later - earlier for earlier, later in pairwise(times)))
+
+
+def _is_even(times: Sequence[int]) -> bool:
+    steps = [later - earlier for earlier, later in pairwise(times)]
+    usual = median(steps)
+    return min(steps) * EVEN >= usual and max(steps) <= usual * EVEN

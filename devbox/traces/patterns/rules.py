@@ -170,7 +170,8 @@ def delayed_ack(node: Node) -> Iterator[Finding]:
         yield Finding(
             "delayed ACK",
             f"{node.span.operation.name} takes {duration(lost)} more than its callee's work",
-            "40 ms is Nagle waiting for a delayed acknowledgement: write in one piece, set TCP_NODELAY",
+            "Nagle waits 40 ms for a delayed acknowledgement: write in one piece, set TCP_NODELAY"
+            " (seen in one trace only, it was chance)",
             [node.span.span_id, server.span.span_id],
             lost,
         )

@@ -34,7 +34,7 @@ const HINT = () => empty("Two searches, side by side",
   ". Up to 200 traces of each side are compared, place by place in the call tree.");
 
 const HEAD = [
-  ["Change of self time per trace", "change"], ["Before", "number"], ["After", "number"],
+  ["Change of self time per trace", "change"], ["Before", "number small"], ["After", "number"],
   ["Calls per trace", "number small"], ["", "small"], ["Where", "name"],
 ];
 
@@ -69,7 +69,7 @@ function line(row, most) {
   return h("tr", {},
     cell("change", h("span", { class: sign(row.change) }, signed(row.change)),
       h("span", { class: "diverging" }, h("i", { class: sign(row.change), style: bar }))),
-    number(row.state === "new" ? "·" : duration(row.self[0])), number(row.state === "gone" ? "·" : duration(row.self[1])),
+    number(row.state === "new" ? "·" : duration(row.self[0]), "small"), number(row.state === "gone" ? "·" : duration(row.self[1])),
     number(calls[0] === calls[1] ? calls[0] : calls.join(" → "), "small"),
     cell("small", row.state !== "same" && h("span", { class: `badge ${row.state}` }, row.state)),
     cell("where", h("small", {}, row.path.slice(0, -1).map(nameOf).join(" › ")),

@@ -52,7 +52,7 @@ export async function functionsView(page, _, query) {
       h("b", {}, duration(row.self)), h("small", {}, percent(share))),
     cell("", chip(row.service)),
     h("td", { class: "name", title: row.name }, row.name),
-    cell("spare", source(row, page.problem)),
+    cell("spare roomy", source(row, page.problem)),
     number(found(row, row.calls, "", `traces with ${row.name}`), "small"),
     row.errors ? number(found(row, row.errors, " error", `traces in which ${row.name} failed`), "failed") : number("·", "none"),
     number(duration(row.p50), "small"), number(duration(row.p95)), number(duration(row.p99), "small"),
@@ -117,7 +117,7 @@ const keyOf = (row) => [row.service, row.name, row.kind, row.function, row.file,
 
 const HEAD = [
   ["Self time", "share", "Time spent in the function itself, not in what it called, over all traces"],
-  ["Service"], ["Function", "name"], ["Source", "spare", "Opens in your editor"],
+  ["Service"], ["Function", "name"], ["Source", "spare roomy", "Opens in your editor"],
   ["Calls", "number small"], ["Errors", "number"],
   ["p50", "number small", "Self time of the median call"],
   ["p95", "number", "Self time that 95 % of the calls stay below"], ["p99", "number small"],

@@ -28,7 +28,7 @@ export async function listView(page, _, query) {
     cell("when", h("small", { class: "spare" }, day(one.start), " "), clock(one.start)),
     number(h("b", {}, duration(one.took))), track(one.took / most, one.errors),
     cell("small", one.service && chip(one.service)), h("td", { class: "name", title: one.name }, one.name),
-    cell("", dots(one.services)), number(count(one.spans), "small"),
+    cell("small", dots(one.services)), number(count(one.spans), "small"),
     one.errors ? number(count(one.errors), "failed") : number("·", "none"),
     cell("spare", h("a", { class: "id", href: `/trace/${one.id}`, "data-view": true }, one.id.slice(0, 12))));
 
@@ -58,7 +58,7 @@ export async function listView(page, _, query) {
 }
 
 const HEAD = [
-  ["Began", "when"], ["Took", "number"], ["", "small"], ["Service", "small"], ["Name", "name"], ["Took part"],
+  ["Began", "when"], ["Took", "number"], ["", "small"], ["Service", "small"], ["Name", "name"], ["Took part", "small"],
   ["Spans", "number small"], ["Errors", "number"], ["Trace", "spare"],
 ];
 
