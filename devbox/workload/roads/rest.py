@@ -17,6 +17,7 @@ from devbox.workload.failures import (
     DeadlineExceeded,
     Defect,
     Failure,
+    NotFound,
     Refused,
     Unavailable,
     from_data,
@@ -94,8 +95,6 @@ def _handle(desk: Desk, environ: Environ) -> Payload:
 
 
 def _no_route(environ: Environ) -> Failure:
-    from devbox.workload.failures import NotFound
-
     return NotFound(f"nothing answers {environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
 
 
@@ -135,6 +134,7 @@ class RestRoad:
             raise DeadlineExceeded(f"no answer from {self._name()} within {timeout:.2f} s") from None
         except (OSError, http.client.HTTPException) as error:
             connection.close()
+            self.close()  # the idle ones led to the same process: none of them must cost another try
             raise Unavailable(f"{self._name()}: {error or type(error).__name__}") from None
         if self._trouble.level("slow-dns", "resolve"):
             connection.close()
