@@ -22,15 +22,13 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from devbox.workload import local
 from devbox.workload.contract import Operation, operation
 from devbox.workload.failures import Failure
 from devbox.workload.faults import Calm
-from devbox.workload.load.drive import Drive
-from devbox.workload.load.scenario import Scenario
 from devbox.workload.roads.desk import Road
 from devbox.workload.roads.ways import Ways
 from devbox.workload.settings import Place, Settings
+from tests.bench import _shop
 from tests.workload.brokers import Broker, Kafka, RabbitMQ, Redis, free_port
 
 HOST = "127.0.0.1"
@@ -167,38 +165,6 @@ def calling(road: Road, told: Counter[str], good: list[float]) -> Iterator[None]
             caller.join()
 
 
-def shop(folder: Path, rate: float, seconds: float) -> Row:
-    """The whole shop as processes, trace page included: time to ready, memory, orders under an open loop."""
-    os.environ["XDG_STATE_HOME"] = str(folder / "xdg")
-    try:
-        running = local.up(folder, traces=free_port())
-        drive = Drive(running.gateway, Scenario(rate, seconds))
-        drive.run(_quiet, every=60.0)
-        pids = json.loads((folder / "processes.json").read_text())
-        memory = sum(map(_memory, [pids["supervisor"], *pids["children"].values()]))
-        figures = drive.figures.as_data(drive.planned, drive.seconds)
-    finally:
-        local.down(folder)
-    return {"ready_seconds": round(running.seconds, 3), "memory_mb": round(memory / 1e6, 1), **figures}
-
-
-def _quiet(elapsed: float) -> None:
-    """Nobody watches."""
-
-
-def _memory(pid: int) -> float:
-    """Proportional set size in bytes: shared pages are counted once over all (see proc(5), smaps_rollup)."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    own = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    below = [int(child) for child in children if _name(int(child)) == "nginx"]
-    return own + sum(map(_memory, below))
-
-
-def _name(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text().strip()
-
-
 def main() -> None:
     """Print a table, or JSON."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -213,21 +179,23 @@ def main() -> None:
             for name, road in roads.items():
                 until_open(road)
                 found["roads"][name] = measure(road, given.seconds) | death(road, callee)
-        found["shop"] = shop(folder / "shop", given.rate, given.seconds)
+        for name, row in _shop.roads(folder / "roads").items():
+            found["roads"][name] |= row
+        found["shop"] = _shop.shop(folder / "shop", given.rate, given.seconds)
     print(json.dumps(found, indent=2) if given.json else table(found))
 
 
 def table(found: Row) -> str:
-    """The figures for people."""
-    crowd = f"calls/s, {CALLERS} callers"
-    head = f"{'road':<10}{'p50 us':>8}{'p99 us':>8}{crowd:>20}{'away':>8}  callers were told"
-    lines = [f"load average at the start: {found['load_average']:.1f}", head]
-    for name, row in found["roads"].items():
-        told = ", ".join(f"{count} {kind}" for kind, count in row["told"].items()) or "nothing"
-        lines.append(
-            f"{name:<10}{row['p50_us']:>8}{row['p99_us']:>8}{row['calls_per_second']:>20}"
-            f"{row['away_seconds']:>6.2f} s  {told}"
-        )
+    """The figures for people: the table is Markdown, as the shop's README has it."""
+    lines = [
+        f"load average at the start: {found['load_average']:.1f}",
+        "",
+        "| road | spans of both ends | kills, orders, lost or paid twice | p50 | p99 | calls/s | "
+        "nothing gets through for | callers are told meanwhile |",
+        "|---|---|---|---|---|---|---|---|",
+        *(_line(name, row) for name, row in found["roads"].items()),
+        "",
+    ]
     whole = found["shop"]
     shown = "  ".join(f"{name} {value * 1e3:.1f} ms" for name, value in whole["latency_seconds"].items())
     lines += [
@@ -235,6 +203,16 @@ def table(found: Row) -> str:
         f"{whole['ok']} of {whole['planned']} ok at {whole['per_second']} per second: {shown}",
     ]
     return "\n".join(lines)
+
+
+def _line(name: str, row: Row) -> str:
+    told = ", ".join(f"{kind} ({count})" for kind, count in row["told"].items()) or "nothing"
+    cells = [
+        name, "yes" if row["spans"] else "NO", f"{row['kills']}, {row['orders']}, {row['harm']}",
+        f"{row['p50_us'] / 1e3:.2f} ms", f"{row['p99_us'] / 1e3:.1f} ms", f"{row['calls_per_second']:,}",
+        f"{row['away_seconds']:.1f} s", told,
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

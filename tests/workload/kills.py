@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -54,9 +54,15 @@ class Count:
         return asdict(self)
 
 
-def run(shop: Running, seed: int, kills: int, brokers: Mapping[str, Broker] | None = None) -> Count:
+def run(
+    shop: Running,
+    seed: int,
+    kills: int,
+    brokers: Mapping[str, Broker] | None = None,
+    ways: Sequence[str] = (),
+) -> Count:
     """Customers order and repeat what got no answer, with the same key, while processes and brokers are
-    killed and edges take other roads."""
+    killed and edges take other roads (of `ways`, or of all that are open)."""
     chance = random.Random(seed)
     count = Count()
     stop = threading.Event()
@@ -67,7 +73,7 @@ def run(shop: Running, seed: int, kills: int, brokers: Mapping[str, Broker] | No
     for thread in threads:
         thread.start()
     roads = Board(shop.shop.state / "switches.json")
-    ways = shop.ask("GET", "/control").body["ways"]
+    ways = ways or shop.ask("GET", "/control").body["ways"]
     for victim in _victims(chance, kills, brokers or {}):
         time.sleep(chance.uniform(0.1, 0.6))
         roads.change(_another_road(chance.choice(sorted(EDGES)), chance.choice(ways)))
