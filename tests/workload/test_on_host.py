@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from devbox.workload.client import Shop as Switches
+from tests.rehearsal import hosts, images
 from tests.rehearsal.hosts import RehearsalHost
 from tests.road.terminal import TOP, Terminal
 from tests.workload.brokers import free_port
@@ -47,19 +48,24 @@ class Checkout:
 
     def order(self) -> dict[str, Any] | None:
         """Place an order; `None` while nobody takes it."""
-        body = json.dumps({"user": "u1", "item": "cup", "quantity": 1}).encode()
-        request = Request(f"{self.url}/orders", body, {"Content-Type": "application/json"})
-        try:
-            with urlopen(request, timeout=10) as answer:
-                return dict(json.load(answer))
-        except OSError as error:
-            print(f"no order: {error}")  # shown when the test fails
-            return None
+        return order(self.url)
 
     def names(self, trace: str) -> set[str]:
         """The operations in a trace, brought from the host."""
         shown = json.loads(self.terminal.devbox("trace", "show", trace, "--json").stdout)
         return {span["operation"]["name"] for span in shown["spans"]}
+
+
+def order(url: str) -> dict[str, Any] | None:
+    """Place an order; `None` while nobody takes it."""
+    body = json.dumps({"user": "u1", "item": "cup", "quantity": 1}).encode()
+    request = Request(f"{url}/orders", body, {"Content-Type": "application/json"})
+    try:
+        with urlopen(request, timeout=10) as answer:
+            return dict(json.load(answer))
+    except OSError as error:
+        print(f"no order: {error}")  # shown when the test fails
+        return None
 
 
 @pytest.fixture
@@ -136,3 +142,28 @@ def test_the_compose_file(checkout: Checkout) -> None:
     checkout.terminal.devbox("up")
     assert eventually(checkout.order, seconds=60)["state"] == "paid"
     assert Switches(checkout.url).state()["ways"] == ["rest", "rpc", "queue"]
+
+
+def test_docker_compose_itself(checkout: Checkout, rehearsal_host: RehearsalHost) -> None:
+    """Compose 2 of Debian, on the host, beside the code that devbox brought there."""
+    place = f"/home/dev/devbox/{checkout.name}"
+    (checkout.folder / "devbox.yaml").write_text(
+        f"name: {checkout.name}\nhost: {checkout.terminal.host}\n"
+        f"sync: [{{local: ., remote: ~/devbox/{checkout.name}, container: /app}}]\n"
+    )
+    checkout.terminal.devbox("sync")
+    file = checkout.folder / "compose.yaml"
+    text = file.read_text().replace("args: {", f'args: {{PYTHON_IMAGE: "{checkout.terminal.python_image}", ')
+    rehearsal_host.shell("sh", "-c", f"cat > {place}/compose.yaml", stdin=text.encode())
+    hosts.load(rehearsal_host, images.tools_recipe())
+    mounts = f"-v /var/run/docker.sock:/var/run/docker.sock -v {place}:{place} -w {place}"
+    told = f"-e SHOP_ADDRESS=0.0.0.0:{checkout.port}"
+    compose = f"docker run --rm {mounts} {told} {images.TOOLS_IMAGE} docker compose"
+    try:
+        rehearsal_host.sh(f"{compose} up --build --wait")
+        outside = f"http://{rehearsal_host.inner}:{checkout.port}"
+        placed = eventually(lambda: order(outside), seconds=60)
+        assert placed["state"] == "paid"
+        assert Switches(outside).state()["ways"] == ["rest", "rpc", "queue"]
+    finally:
+        rehearsal_host.sh(f"{compose} down --volumes")
