@@ -71,6 +71,14 @@ def ssh_names(config: Config) -> list[str]:
     return [target.address.hostname, target.address.user, *(word for word in jumps if not word.isdigit())]
 
 
+def ssh_alias(config: Config) -> str:
+    """The host's name in the ssh config where a jump host or ProxyCommand leads to it, else ""."""
+    from devbox.adapters.ssh.resolve import parse, resolve
+
+    target = resolve(config.host)
+    return parse(config.host).host if target.jumps or target.proxy_command else ""
+
+
 def probe() -> Probe:
     """What knocks at daemons' doors from outside."""
     from devbox.adapters.tlsprobe import TlsProbe

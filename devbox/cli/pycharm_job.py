@@ -54,6 +54,7 @@ class Job:
         self.carry_out(self.root, self.decided(self.root, render.project(facts), force))
         for line in assemble.remarks(facts):
             self.note(line)
+        self.data["reach"] = assemble.reaching(facts)
         self.data["debug"] = asdict(assemble.debugging(facts))
         self.data["asks"] = list(assemble.questions(facts))
 
@@ -173,6 +174,8 @@ class Job:
         lines += _yours(self.data["kept"])
         lines += [f"note: {text}" for text in self.data["notes"]]
         lines += [f"PyCharm will ask: {text}" for text in self.data.get("asks", [])]
+        if reach := self.data.get("reach"):
+            lines.append(f"to reach what PyCharm starts (while devbox up does not run):  {reach}")
         if "debug" in self.data:
             debug = self.data["debug"]
             lines.append(

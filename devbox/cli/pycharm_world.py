@@ -73,15 +73,22 @@ def here(config: Config, upload: bool, version: tuple[int, int]) -> Here:
     from devbox.config.paths import host_dir
     from devbox.pycharm.assemble import Here
     from devbox.pycharm.model import Ssh
+    from devbox.services.model import network_name
 
     address, identities = wiring.ssh_address(config)
     key = next((path for path in identities if Path(path).is_file()), "")
     return Here(
-        ssh=Ssh(address.user, address.hostname, address.port, key),
+        ssh=Ssh(address.user, address.hostname, address.port, key, wiring.ssh_alias(config)),
         certificates=str(host_dir(config.host)),
         home=str(Path.home()),
         upload=upload,
         version=version,
         docker_cli=shutil.which("docker") or "",
         compose_cli=shutil.which("docker-compose") or "",
+        networks={
+            one.name: "host"
+            if "host-network" in one.allow
+            else network_name(config, address.user, next(iter(one.networks), "default"))
+            for one in config.services
+        },
     )

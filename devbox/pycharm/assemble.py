@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from devbox.config.model import Config, Endpoint, Interpreter
+from devbox.config.model import Config, Endpoint, Interpreter, Service
 from devbox.pycharm.exclusions import excluded
 from devbox.pycharm.facts import Answer, Local
 from devbox.pycharm.model import DEBUG_PORT, Facts, Ssh, folders
-from devbox.pycharm.rules import app_of, hidden
+from devbox.pycharm.rules import app_of, has_neighbours, hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,17 @@ class Here:
     version: tuple[int, int] = (2024, 1)
     docker_cli: str = ""
     compose_cli: str = ""
+    networks: Mapping[str, str] = field(default_factory=dict)
+    """The Docker network of each service, as `devbox up` names it."""
 
 
 def assemble(config: Config, local: Local, answer: Answer, here: Here) -> Facts:
     """Everything the files say."""
-    found = (app_of(service, local.sources) for service in config.services if not service.image)
+    found = (
+        app_of(service, local.sources, _network(config, service, here))
+        for service in config.services
+        if not service.image
+    )
     return Facts(
         project=config.name,
         root=config.root,
@@ -57,6 +63,10 @@ def assemble(config: Config, local: Local, answer: Answer, here: Here) -> Facts:
     )
 
 
+def _network(config: Config, service: Service, here: Here) -> str:
+    return here.networks.get(service.name, "") if has_neighbours(service, config.services) else ""
+
+
 def usual_home(user: str) -> str:
     """Where a home usually is; only until the host has said where it really is."""
     return "/root" if user == "root" else f"/home/{user}"
@@ -79,11 +89,20 @@ def gaps(config: Config, local: Local, answer: Answer, facts: Facts) -> Iterator
         yield f"only devbox sync follows these ignore rules, PyCharm's upload cannot: {rules}"
     if facts.build and (names := hidden(facts.build.args)):
         yield f"build: {', '.join(names)}: named like a secret, so in no file"
+    if not config.services:
+        yield f"no configuration runs the app: {config.file or 'devbox.yaml'} has no services"
     for service in config.services:
-        if not service.image and app_of(service, local.sources) is None:
-            yield f"service {service.name}: its command is not one Python process, so it has no configuration"
-        if names := hidden(service.environment):
-            yield f"service {service.name}: {', '.join(names)}: named like a secret, so in no file"
+        yield from _unsaid(service, local)
+
+
+def _unsaid(service: Service, local: Local) -> Iterator[str]:
+    """What of a service its run configuration does not say."""
+    if not service.image and app_of(service, local.sources) is None:
+        yield f"service {service.name}: its command is not one Python process, so it has no configuration"
+    if names := hidden(service.environment):
+        yield f"service {service.name}: {', '.join(names)}: named like a secret, so in no file (use env_file)"
+    if len(service.env_file) > 1:
+        yield f"service {service.name}: add its env files in PyCharm: {', '.join(service.env_file)}"
 
 
 def _unmounted(local: Local, facts: Facts) -> Iterator[str]:
@@ -109,8 +128,21 @@ def remarks(facts: Facts) -> Iterator[str]:
     if facts.container_sdk:
         yield "the container interpreter's entry is experimental: no real one was there to compare with"
         yield "the SSH interpreter beside it is the one to fall back to"
+    if facts.network and facts.in_container:
+        yield f"run configurations join the network {facts.network}, where services answer: devbox up first"
+    if facts.ssh.alias:
+        yield f"PyCharm reaches the host as {facts.ssh.alias}: the way to it stands in ~/.ssh/config only"
     if facts.endpoint is Endpoint.TLS_TUNNEL:
         yield "PyCharm cannot use devbox's tunnel: its Docker connection goes through SSH"
+
+
+def reaching(facts: Facts) -> str:
+    """The tunnel to the ports of what PyCharm starts, which are on the host's loopback; "" without ports."""
+    on_host = facts.interpreter is Interpreter.SSH
+    pairs = (pair for app in facts.apps for pair in app.ports)
+    ports = dict.fromkeys(inside if on_host else outside for outside, inside in pairs)
+    forwards = " ".join(f"-L {port}:127.0.0.1:{port}" for port in ports)
+    return f"ssh -N {forwards} {facts.destination}" if forwards else ""
 
 
 def questions(facts: Facts) -> Iterator[str]:
@@ -145,6 +177,6 @@ def debugging(facts: Facts) -> Debugging:
     )
     return Debugging(
         f"import pydevd_pycharm; pydevd_pycharm.settrace('{reach}', port={port}, suspend=False)",
-        f"ssh -N -R {reach}:{port}:127.0.0.1:{port} {facts.host}",
+        f"ssh -N -R {reach}:{port}:127.0.0.1:{port} {facts.destination}",
         (package,) if on_host else (package, sshd),
     )

@@ -10,11 +10,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from devbox.config.load import compose_services
-from devbox.config.model import Composed, Config, Interpreter
+from devbox.config.model import Composed, Config, Interpreter, Service
 from devbox.errors import DevboxError
 from devbox.ports.host import Finished, Host, Script
 from devbox.pycharm.exclusions import Rules
 from devbox.pycharm.model import Python, below
+from devbox.pycharm.rules import django_package, django_settings
 
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _RULE_FILES = (".gitignore", ".devboxignore")
@@ -211,10 +212,17 @@ def _sources(config: Config, root: Path) -> dict[str, str]:
         words = service.command.split() if isinstance(service.command, str) else service.command
         for word in words:
             module = word.partition(":")[0].replace(".", "/")
-            for name in (word, f"{module}.py", f"{module}/__init__.py"):
-                if name.endswith(".py") and (text := _text(root / name)):
-                    found[name] = text
+            names = [word, f"{module}.py", f"{module}/__init__.py"]
+            if word.endswith("manage.py") and (settings := _settings(service, _text(root / word))):
+                names.append(django_package(word, settings))
+            found.update(
+                {name: text for name in names if name.endswith(".py") and (text := _text(root / name))}
+            )
     return found
+
+
+def _settings(service: Service, manage: str) -> str:
+    return service.environment.get("DJANGO_SETTINGS_MODULE") or django_settings(manage)
 
 
 def _text(path: Path) -> str:

@@ -14,6 +14,7 @@ _KEYS = {
     "configuration": "name",
     "content": "url",
     "excludeFolder": "url",
+    "facet": "type",
     "module": "filepath",
     "option": "name",
     "orderEntry": "type",
@@ -62,7 +63,9 @@ WEB_SERVERS = _project("webServers", "webServer")
 SSH_CONFIGS = _project("sshConfigs", "sshConfig")
 MISC = _project("misc", attributes=_component("project-jdk-name", "project-jdk-type", "version"))
 MODULES = _project("modules", "module")
-IML = replace(_project("iml", "orderEntry", "excludeFolder", "option"), only_new=frozenset({"content"}))
+IML = replace(
+    _project("iml", "orderEntry", "excludeFolder", "option", "facet"), only_new=frozenset({"content"})
+)
 EXTERNAL = _project("externalDependencies", "plugin")
 REMOTE_MAPPINGS = _project("remote-mappings", "remote-mappings")
 RUN = Kind("run", frozenset({"configuration"}), single=True)

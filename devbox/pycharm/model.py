@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,16 +17,25 @@ DEBUG_PORT = 5678
 
 @dataclass(frozen=True, slots=True)
 class Ssh:
-    """The host as SSH reaches it, aliases resolved. `key` is the identity file, "" for agent and config."""
+    """The host as SSH reaches it, aliases resolved. `key` is the identity file, "" for agent and config.
+
+    `alias` is its name in ~/.ssh/config where only that leads to it (ProxyJump, ProxyCommand), else "".
+    """
 
     user: str
     hostname: str
     port: int = 22
     key: str = ""
+    alias: str = ""
+
+    @property
+    def host(self) -> str:
+        """What the IDE, which reads ~/.ssh/config too, is told to connect to."""
+        return self.alias or self.hostname
 
     @property
     def label(self) -> str:
-        return f"{self.user}@{self.hostname}:{self.port}"
+        return f"{self.user}@{self.host}:{self.port}"
 
     @property
     def descriptive(self) -> str:
@@ -66,7 +76,10 @@ class Excluded:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """How one service is started from the IDE. `kind`: module, script, django, flask or fastapi."""
+    """How one service is started from the IDE. `kind`: module, script, django, flask, fastapi or pytest.
+
+    `settings` is Django's settings file below the folder of manage.py.
+    """
 
     name: str
     kind: str
@@ -78,6 +91,11 @@ class App:
     environment: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[tuple[str, str], ...] = ()
     """Published ports as (on the host, in the container)."""
+    settings: str = ""
+    env_file: str = ""
+    user: str = ""
+    network: str = ""
+    """The Docker network in which its neighbours answer by name, "" when it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +137,12 @@ class Facts:
     def label(self) -> str:
         """The name of everything of ours in the IDE: project and host."""
         return f"{self.project}@{self.host.rpartition('@')[2]}"
+
+    @property
+    def destination(self) -> str:
+        """The host as the ssh command takes it: with a port only as a URL."""
+        with_port = re.fullmatch(r"(?:[^@/]+@)?(?:[^@:/]+|\[[^\]]+\]):\d+", self.host)
+        return f"ssh://{self.host}" if with_port else self.host
 
     @property
     def module(self) -> str:
@@ -171,6 +195,16 @@ class Facts:
     def sdk(self) -> str:
         """The interpreter that the project is bound to."""
         return self.ssh_sdk if self.interpreter is Interpreter.SSH else self.container_sdk
+
+    @property
+    def django(self) -> App | None:
+        """The service by which the IDE knows that this is a Django project."""
+        return next((app for app in self.apps if app.kind == "django"), None)
+
+    @property
+    def network(self) -> str:
+        """The Docker network of the services that talk to each other, "" when none does."""
+        return next((app.network for app in self.apps if app.network not in ("", "host")), "")
 
     @property
     def in_container(self) -> bool:

@@ -67,6 +67,7 @@ def _server(facts: Facts, scope: str) -> dict[str, Any]:
 
 
 _APP_TEMPLATES = {"module": "python", "script": "python"}
+_UNBUFFERED = frozenset({"module", "script", "django"})
 
 
 def _configurations(facts: Facts) -> Iterator[Wanted]:
@@ -78,14 +79,22 @@ def _configurations(facts: Facts) -> Iterator[Wanted]:
     if facts.compose_file:
         yield _run(facts, "devbox compose", "compose")
     for app in facts.apps:
-        yield _app(facts, app)
+        yield _app(facts, app, f"devbox service {app.name}")
     if facts.tests:
-        yield _run(facts, "devbox pytest", "pytest")
+        yield _app(facts, App("", "pytest", facts.tests, network=facts.network), "devbox pytest")
     yield _run(facts, "devbox debug server", "debug", port=DEBUG_PORT)
 
 
-def _app(facts: Facts, app: App) -> Wanted:
-    return _run(facts, f"devbox service {app.name}", _APP_TEMPLATES.get(app.kind, app.kind), app=app)
+def _app(facts: Facts, app: App, name: str) -> Wanted:
+    template = _APP_TEMPLATES.get(app.kind, app.kind)
+    return _run(facts, name, template, app=app, environment=_environment(facts, app))
+
+
+def _environment(facts: Facts, app: App) -> dict[str, str]:
+    """As `devbox up` sets it: HOME, because the SSH user's uid is nobody in most images."""
+    unbuffered = {"PYTHONUNBUFFERED": "1"} if app.kind in _UNBUFFERED else {}
+    home = {"HOME": "/tmp"} if facts.in_container and (app.user or facts.owner) else {}
+    return {**unbuffered, **home, **app.environment}
 
 
 def _run(facts: Facts, name: str, template: str, **values: Any) -> Wanted:

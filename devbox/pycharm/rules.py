@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import PurePosixPath
 
 from devbox.config.model import Service
 from devbox.pycharm.model import App
@@ -16,6 +17,7 @@ _RUNNABLE = frozenset({"celery", "daphne", "flask", "gunicorn", "hypercorn", "py
 _SECRET = re.compile(r"SECRET|PASSW|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
 _SHELL = frozenset({"&&", "||", ";", "|", ">", "<", "&"})
 _FLASK_APP = ("--app", "-A")
+_DJANGO_SETTINGS = re.compile(r"DJANGO_SETTINGS_MODULE['\"],\s*['\"]([\w.]+)")
 
 
 def public(environment: Mapping[str, str]) -> dict[str, str]:
@@ -28,7 +30,7 @@ def hidden(environment: Mapping[str, str]) -> list[str]:
     return [name for name in environment if _SECRET.search(name)]
 
 
-def app_of(service: Service, sources: Mapping[str, str]) -> App | None:
+def app_of(service: Service, sources: Mapping[str, str], network: str = "") -> App | None:
     """How the IDE starts this service; `None` when its command is not one Python process.
 
     `sources` are texts of the project's files by their path, which tell FastAPI from other ASGI apps.
@@ -39,8 +41,21 @@ def app_of(service: Service, sources: Mapping[str, str]) -> App | None:
     found = _from_python(words[1:]) if _PYTHON.fullmatch(words[0]) else _from_program(words)
     if found is None:
         return None
-    named = replace(found, name=service.name, ports=published(service.ports))
-    return _with_framework(replace(named, environment=public(service.environment)), sources)
+    named = replace(
+        found,
+        name=service.name,
+        ports=published(service.ports),
+        environment=public(service.environment),
+        env_file=service.env_file[0] if len(service.env_file) == 1 else "",
+        user=service.user,
+        network=network,
+    )
+    return _with_framework(named, sources)
+
+
+def has_neighbours(service: Service, services: Iterable[Service]) -> bool:
+    """Whether this service means others by their names: those it waits for, databases and the like."""
+    return bool(service.depends_on or service.networks) or any(one.image for one in services)
 
 
 def _words(command: str | tuple[str, ...]) -> list[str]:
@@ -84,13 +99,28 @@ def _django(app: App, words: list[str], sources: Mapping[str, str]) -> App:
     address = next((word for word in words if not word.startswith("-")), "8000")
     host, _, port = address.rpartition(":")
     options = shlex.join(word for word in words if word != address)
-    environment = dict(app.environment)
-    settings = re.search(r"DJANGO_SETTINGS_MODULE['\"],\s*['\"]([\w.]+)", sources.get(app.target, ""))
-    if settings:
-        environment.setdefault("DJANGO_SETTINGS_MODULE", settings[1])
-    return replace(
-        app, kind="django", host=host or "0.0.0.0", port=port, arguments=options, environment=environment
-    )
+    module = app.environment.get("DJANGO_SETTINGS_MODULE") or django_settings(sources.get(app.target, ""))
+    environment = {**app.environment, **({"DJANGO_SETTINGS_MODULE": module} if module else {})}
+    named = replace(app, kind="django", arguments=options, environment=environment)
+    settings = _settings_file(app.target, module, sources) if module else ""
+    return replace(named, host=host or "0.0.0.0", port=port, settings=settings)
+
+
+def django_settings(manage: str) -> str:
+    """The settings module that a manage.py names, "" when it names none."""
+    found = _DJANGO_SETTINGS.search(manage)
+    return found[1] if found else ""
+
+
+def django_package(manage: str, module: str) -> str:
+    """The file that a settings module is when it is a package, beside this manage.py."""
+    return str(PurePosixPath(manage).parent / module.replace(".", "/") / "__init__.py")
+
+
+def _settings_file(manage: str, module: str, sources: Mapping[str, str]) -> str:
+    """Where a settings module is, below the folder of manage.py."""
+    path = module.replace(".", "/")
+    return f"{path}/__init__.py" if django_package(manage, module) in sources else f"{path}.py"
 
 
 def _flask(app: App, words: list[str]) -> App:

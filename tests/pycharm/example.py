@@ -11,9 +11,18 @@ from devbox.pycharm.model import App, Facts, Folder, Python, Ssh
 APPS = (
     App("web", "module", "shop.web", "--port 8000", ports=(("8000", "8000"),), environment={"MODE": "dev"}),
     App("job", "script", "scripts/job.py"),
-    App("admin", "django", "manage.py", "--noreload", "0.0.0.0", "8001"),
+    App("admin", "django", "site/manage.py", "--noreload", "0.0.0.0", "8001", settings="shop/settings.py"),
     App("front", "flask", "flask", "--host=0.0.0.0", environment={"FLASK_APP": "front.app"}),
     App("api", "fastapi", "api/main.py", "--port 8002", application="app"),
+)
+NEIGHBOURLY = App(
+    "web",
+    "module",
+    "shop.web",
+    ports=(("8000", "8000"),),
+    env_file=".env",
+    user="0",
+    network="dev.shop_default",
 )
 
 FACTS = Facts(
@@ -43,6 +52,7 @@ VARIATIONS = {
     "docker": FACTS,
     "upload": replace(FACTS, upload=True),
     "compose": replace(FACTS, interpreter=Interpreter.COMPOSE),
+    "neighbours": replace(FACTS, apps=(NEIGHBOURLY,)),
     "ssh": replace(FACTS, interpreter=Interpreter.SSH),
     "agent": replace(FACTS, ssh=Ssh("dev", "10.0.0.200", 2222)),
     "older": replace(FACTS, version=(2023, 2)),

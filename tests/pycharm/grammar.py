@@ -14,6 +14,8 @@ from typing import Any
 from devbox.pycharm.xml import Node, parse
 
 FILE = Path(__file__).with_name("grammar.json")
+PUBLISHED = Path(__file__).with_name("published.json")
+"""Where no sample is: the form of files that projects publish as their IDE wrote them, and their names."""
 Grammar = dict[str, dict[str, dict[str, Any]]]
 
 # Elements whose meaning hangs on one attribute: an option called pathMappings is not an option called port.
@@ -170,6 +172,15 @@ def load() -> Grammar:
     """The committed grammar."""
     loaded: Grammar = json.loads(FILE.read_text())
     return loaded
+
+
+def with_published() -> Grammar:
+    """The committed grammar; where the samples say nothing, what published files say."""
+    known = load()
+    published: Grammar = json.loads(PUBLISHED.read_text())["grammar"]
+    for kind, paths in published.items():
+        known[kind] = {**paths, **known.get(kind, {})}
+    return known
 
 
 def of_samples(samples: dict[str, bytes]) -> Grammar:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,20 @@ def test_a_person_is_shown_the_difference_and_asked(desk: Desk) -> None:
     assert "take devbox's" in seen
     assert "third:latest" in path.read_text()
     assert "my-name" not in path.read_text()
+
+
+def test_a_host_behind_a_jump_host_is_named_as_the_ssh_config_names_it(desk: Desk) -> None:
+    """PyCharm reads that file too; an address that only the jump host knows leads it nowhere."""
+    config = desk.home / "ssh_config"
+    config.write_text(
+        "Host behind\n  HostName 10.99.99.99\n  User dev\n  ProxyJump dev@127.0.10.254\n  ConnectTimeout 1\n"
+    )
+    (desk.project / "devbox.yaml").write_text(YAML.replace("dev@127.0.10.254", "dev@behind"))
+    with_config = {**desk.environment, "DEVBOX_SSH_CONFIG": str(config)}
+    done = subprocess.run(
+        desk.argv(), cwd=desk.project, env=with_config, capture_output=True, text=True, check=True
+    )
+    assert "PyCharm reaches the host as behind" in done.stdout
+    assert b'<sshConfig authType="OPEN_SSH" host="behind"' in desk.files()[".idea/sshConfigs.xml"]
+    assert b'host="behind"' in desk.files()[".idea/webServers.xml"]
+    assert b"10.99.99.99" not in b"".join(desk.files().values())

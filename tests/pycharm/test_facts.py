@@ -11,7 +11,7 @@ import pytest
 from devbox.config.load import load
 from devbox.config.model import Config, Interpreter
 from devbox.errors import DaemonError, DevboxError
-from devbox.pycharm.assemble import Here, assemble, debugging, gaps, questions, remarks
+from devbox.pycharm.assemble import Here, assemble, debugging, gaps, questions, reaching, remarks
 from devbox.pycharm.facts import Answer, ask_image, image_of, look
 from devbox.pycharm.model import Facts, Python, Ssh
 
@@ -201,6 +201,64 @@ def test_what_the_ide_asks_and_how_to_debug(config: Config) -> None:
     assert any("GatewayPorts" in need for need in way.needs)
     on_host = debugging(replace(found, interpreter=Interpreter.SSH))
     assert ("127.0.0.1:5678:127.0.0.1" in on_host.tunnel, len(on_host.needs)) == (True, 1)
+
+
+def test_the_way_to_what_pycharm_starts(config: Config) -> None:
+    service = replace(config.services[0], ports=("18000:8000", "8001"))
+    found = facts(replace(config, services=(service,)), Answer())
+    assert reaching(found) == "ssh -N -L 18000:127.0.0.1:18000 -L 8001:127.0.0.1:8001 dev@10.0.0.200"
+    on_host = replace(found, interpreter=Interpreter.SSH)
+    assert reaching(on_host) == "ssh -N -L 8000:127.0.0.1:8000 -L 8001:127.0.0.1:8001 dev@10.0.0.200"
+    assert reaching(replace(found, apps=())) == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "destination"),
+    [
+        ("box", "box"),
+        ("dev@10.0.0.200:2222", "ssh://dev@10.0.0.200:2222"),
+        ("dev@[::1]:22", "ssh://dev@[::1]:22"),
+        ("ssh://dev@box:22", "ssh://dev@box:22"),
+        ("fe80::1", "fe80::1"),
+    ],
+)
+def test_the_printed_ssh_commands_name_the_host_as_ssh_takes_it(
+    config: Config, host: str, destination: str
+) -> None:
+    assert debugging(facts(replace(config, host=host), Answer())).tunnel.endswith(f" {destination}")
+
+
+def test_services_with_neighbours_join_their_network(config: Config) -> None:
+    networks = {"api": "dev.shop_default", "cache": "dev.shop_default"}
+    here = Here(Ssh("dev", "10.0.0.200"), "/certs", "/home/me", networks=networks)
+    known = Answer("/home/dev", "1:1", Python("/p", "3.1.1"), Python("/q", "3.2.2"))
+    found = assemble(config, look(config), known, here)
+    assert (found.apps[0].network, found.network) == ("dev.shop_default", "dev.shop_default")
+    assert any("join the network dev.shop_default" in line for line in remarks(found))
+    alone = replace(config, services=config.services[:1])
+    found = assemble(alone, look(alone), known, here)
+    assert (found.apps[0].network, found.network) == ("", "")
+    assert not any("network" in line for line in remarks(found))
+
+
+def test_a_project_without_services_and_one_with_several_env_files_say_so(config: Config) -> None:
+    none = replace(config, services=())
+    said = list(gaps(none, look(none), Answer(), facts(none, Answer())))
+    assert any("has no services" in line for line in said)
+    many = replace(config, services=(replace(config.services[0], env_file=(".env", "more.env")),))
+    said = list(gaps(many, look(many), Answer(), facts(many, Answer())))
+    assert "service api: add its env files in PyCharm: .env, more.env" in said
+
+
+def test_a_django_settings_package_is_found_in_the_project(config: Config) -> None:
+    root = Path(config.root)
+    (root / "manage.py").write_text("os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'conf')\n")
+    (root / "conf").mkdir()
+    (root / "conf/__init__.py").write_text("from conf.base import *\n")
+    service = replace(config.services[0], command="python manage.py runserver")
+    found = facts(replace(config, services=(service,)), Answer()).django
+    assert found is not None
+    assert found.settings == "conf/__init__.py"
 
 
 def test_ids_are_the_same_for_everybody_and_differ_by_host_and_project(config: Config) -> None:

@@ -14,11 +14,6 @@ from tests.pycharm.example import VARIATIONS
 # Where our files leave the samples' grammar, and why that is right. Everything else is the same.
 RUN = r"component\[ProjectRunConfigurationManager\]/configuration"
 ELSEWHERE = {
-    "no sample has it; form as published by other projects that write it": [
-        rf"run: {RUN}\[tests\].*",
-        rf"run: {RUN}\[PyRemoteDebugConfigurationType\].*",
-        r"modules: .*",
-    ],
     "experimental: two observed halves put together (remote target, interpreter entry)": [
         r"jdk-table: .*targetEnvironmentConfiguration\[docker\].*",
     ],
@@ -29,11 +24,15 @@ ELSEWHERE = {
         r"jdk-table: .*@DOCKER_IMAGE_NAME: text .*",
     ],
     "written by the code that all Python configurations share; observed in Python and Flask ones": [
-        rf"run: {RUN}\[Python\.\w+\] > (EXTENSION\[DockerContainer\w+\]|PathMappingSettings): unknown",
+        rf"run: {RUN}\[(Python\.\w+|tests)\] > (EXTENSION\[Docker\w+\]|PathMappingSettings): unknown",
         rf"run: {RUN}\[Python\.FastAPI\]/option\[(SDK_HOME|WORKING_DIRECTORY)\]@value: .*",
     ],
     "the same bean as in Dockerfile configurations": [
         r"run: EXTENSION\[Docker\w+\]/option\[portBindings\]/list > DockerPortBindingImpl: unknown",
+    ],
+    "published projects fill in what the samples leave empty or as the IDE proposes it": [
+        rf"run: {RUN}\[Python[\w.]+\]/option\[ENV_FILES\]@value: path .*",
+        r"run: EXTENSION\[Docker\w+\]/option\[networkMode\]@value: =dev\.shop_default .*",
     ],
     "says that the IDE made the name, which it did not": [
         rf"run: {RUN}\[Python\.FlaskServer\]@nameIsGenerated: missing",
@@ -45,7 +44,7 @@ ELSEWHERE = {
 
 
 def _differences() -> set[str]:
-    known = grammar.load()
+    known = grammar.with_published()
     return {
         f"{wanted.kind.name}: {difference}"
         for facts in VARIATIONS.values()

@@ -216,6 +216,24 @@ def test_order_and_white_space_of_attributes_are_not_an_edit() -> None:
     assert again.kept == []
 
 
+def test_a_django_project_is_made_known_once_and_stays_as_the_user_has_it() -> None:
+    ours, state = _written(path=".idea/shop.iml")
+    options = {node.get("name"): node.get("value") for node in state.document.root.walk()}
+    assert (options["rootFolder"], options["settingsModule"], options["manageScript"]) == (
+        "$MODULE_DIR$/site",
+        "shop/settings.py",
+        "$MODULE_DIR$/site/manage.py",
+    )
+    own = '<facet type="django" name="Django"><configuration /></facet>'
+    data = (
+        f'<module type="PYTHON_MODULE" version="4"><component name="FacetManager">{own}</component></module>'
+    )
+    kept = merge(data.encode(), ours.root, ours.kind, {})
+    assert own in kept.document.body.decode()
+    assert kept.document.body.count(b"<facet") == 1
+    assert "facet[django] was there already" in [str(one) for one in kept.kept]
+
+
 def test_a_module_with_its_own_roots_gets_no_second_one() -> None:
     content = '<content url="file://$MODULE_DIR$/src" />'
     entry = '<orderEntry type="inheritedJdk" />'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from devbox.config.model import Service
-from devbox.pycharm.rules import app_of, hidden, public, published
+from devbox.pycharm.rules import app_of, has_neighbours, hidden, public, published
 
 SOURCES = {
     "api/main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
@@ -47,6 +47,48 @@ def test_django_settings_and_address_are_found() -> None:
     assert app is not None
     assert (app.host, app.port) == ("0.0.0.0", "8000")
     assert app.environment == {"DJANGO_SETTINGS_MODULE": "site.settings"}
+
+
+@pytest.mark.parametrize(
+    ("manage", "module", "more", "settings"),
+    [
+        ("manage.py", "site.settings", {}, "site/settings.py"),
+        ("back/manage.py", "conf.dev", {}, "conf/dev.py"),
+        ("back/manage.py", "conf", {"back/conf/__init__.py": "DEBUG = True"}, "conf/__init__.py"),
+        ("manage.py", "", {}, ""),
+    ],
+)
+def test_the_settings_file_of_django_is_found(
+    manage: str, module: str, more: dict[str, str], settings: str
+) -> None:
+    sources = {manage: f"setdefault('DJANGO_SETTINGS_MODULE', '{module}')" if module else "", **more}
+    app = app_of(Service("s", f"python {manage} runserver"), sources)
+    assert app is not None
+    assert (app.kind, app.settings) == ("django", settings)
+
+
+def test_the_services_own_settings_module_comes_before_that_of_manage_py() -> None:
+    service = Service("s", "python manage.py runserver", environment={"DJANGO_SETTINGS_MODULE": "site.dev"})
+    app = app_of(service, SOURCES)
+    assert app is not None
+    assert (app.settings, app.environment["DJANGO_SETTINGS_MODULE"]) == ("site/dev.py", "site.dev")
+
+
+def test_what_the_container_of_a_service_is_given() -> None:
+    one = app_of(Service("s", "python -m app", env_file=(".env",), user="7"), {}, "net")
+    several = app_of(Service("s", "python -m app", env_file=(".env", "more.env")), {})
+    assert one is not None
+    assert several is not None
+    assert (one.env_file, one.user, one.network) == (".env", "7", "net")
+    assert (several.env_file, several.user, several.network) == ("", "", "")
+
+
+def test_a_service_has_neighbours_where_it_waits_for_one_or_a_database_stands_beside_it() -> None:
+    alone, waits = Service("web", "python -m web"), Service("job", "python -m job", depends_on=("web",))
+    database = Service("db", image="postgres:16")
+    assert not has_neighbours(alone, [alone, waits])
+    assert has_neighbours(waits, [alone, waits])
+    assert has_neighbours(alone, [alone, database])
 
 
 def test_flask_app_becomes_its_variable() -> None:
