@@ -15,7 +15,7 @@ from devbox.errors import DevboxError
 
 _NAME = re.compile(r"\.?PyCharm(CE|Edu)?(\d{4})\.(\d+)")
 _PROPERTY = re.compile(r"^\s*idea\.config\.path\s*[=:]\s*(.+?)\s*$", re.MULTILINE)
-_OPTION = re.compile(r"-Didea\.config\.path=(\S+)")
+_OPTION = re.compile(r"^\s*-Didea\.config\.path=(.+?)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ def parents(machine: Machine) -> list[Path]:
         roaming = machine.environment.get("APPDATA") or str(machine.home / "AppData" / "Roaming")
         return [Path(roaming) / "JetBrains", machine.home]
     config = machine.environment.get("XDG_CONFIG_HOME") or str(machine.home / ".config")
-    return [Path(config) / "JetBrains", machine.home]
+    flatpaks = sorted((machine.home / ".var/app").glob("com.jetbrains.PyCharm*/config/JetBrains"))
+    return [Path(config) / "JetBrains", *flatpaks, machine.home]
 
 
 def find(machine: Machine) -> list[Ide]:
@@ -115,10 +116,12 @@ def _custom(path: Path, machine: Machine) -> Path | None:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    named = _PROPERTY.search(text) or _OPTION.search(text)
+    option = path.suffix == ".vmoptions"
+    named = (_OPTION if option else _PROPERTY).search(text)
     if not named:
         return None
-    folder = Path(named[1].replace("${user.home}", str(machine.home)))
+    value = named[1].strip('"') if option else re.sub(r"\\(.)", r"\1", named[1])
+    folder = Path(value.replace("${user.home}", str(machine.home)))
     return folder if folder.is_dir() else None
 
 
@@ -151,7 +154,7 @@ def running(ide: Ide, machine: Machine) -> str:
     A running IDE writes its settings when it closes, over ours.
     """
     if pid := _lock_owner(ide.folder / ".lock", machine):
-        return f"{ide.folder / '.lock'} names process {pid}, which is alive"
+        return f"{ide.folder / '.lock'} (remove it if that is no PyCharm) names process {pid}, which is alive"
     if _held(ide.folder / "port.lock"):
         return f"{ide.folder / 'port.lock'} is locked"
     signs = (f"-Didea.paths.selector={ide.name}", f"-Didea.config.path={ide.folder}")

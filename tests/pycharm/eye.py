@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,6 +123,26 @@ def connected(settings: Settings) -> Iterator[paramiko.SSHClient]:
             look_for_keys=False,
         )
         yield client
+
+
+def mounts(settings: Settings, configuration: Node) -> list[str]:
+    """The mounts that a run configuration names, as the Docker CLI takes them."""
+    bindings = (node for node in configuration.walk() if node.tag == "DockerVolumeBindingImpl")
+    paths = ((settings.option(one, "hostPath"), settings.option(one, "containerPath")) for one in bindings)
+    return [word for outside, inside in paths for word in ("-v", f"{outside}:{inside}")]
+
+
+def container(settings: Settings, configuration: Node) -> list[str]:
+    """Everything that a run configuration says of its container, as the Docker CLI takes it."""
+    words = shlex.split(settings.option(configuration, "runCliOptions"))
+    words += ["--network", settings.option(configuration, "networkMode"), *mounts(settings, configuration)]
+    for binding in (node for node in configuration.walk() if node.tag == "DockerPortBindingImpl"):
+        ends = (settings.option(binding, name) for name in ("hostIp", "hostPort", "containerPort"))
+        words += ["-p", ":".join(ends)]
+    for variable in (node for node in configuration.walk() if node.tag == "env"):
+        words += ["-e", f"{variable.get('name')}={variable.get('value')}"]
+    file = settings.option(configuration, "ENV_FILES")
+    return words + (["--env-file", file] if file else [])
 
 
 def deployed(settings: Settings, name: str) -> str:

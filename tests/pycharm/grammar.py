@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,7 @@ def derive(files: dict[str, list[Node]]) -> Grammar:
 
 def differences(root: Node, kind: str, grammar: Grammar) -> list[str]:
     """Where a document leaves the grammar of its kind; empty when it does not."""
-    found = []
+    found: list[str] = []
     for path, node in elements(root):
         known = grammar.get(_section(path, kind), {}).get(path)
         found += [f"{path}: unknown"] if known is None else _attributes(path, node, known)
@@ -166,6 +167,14 @@ def _attributes(path: str, node: Node, known: dict[str, Any]) -> Iterator[str]:
         shape = _form_of(node, name, value)
         if shape not in forms and ("text" not in forms or shape.startswith("=")):
             yield f"{path}@{name}: {shape} ({value!r}) where real ones have {', '.join(forms) or 'none'}"
+
+
+def order(root: Node) -> Iterator[tuple[str, str, str]]:
+    """(path, one, another) for attributes and for children of which one stands before the other."""
+    for path, node in elements(root):
+        names = [f"@{name}" for name, _ in node.attributes]
+        for row in (names, [step(child) for child in node.children]):
+            yield from ((path, first, second) for first, second in combinations(row, 2) if first != second)
 
 
 def load() -> Grammar:

@@ -60,7 +60,9 @@ def test_old_layouts(tmp_path: Path) -> None:
     ("name", "text"),
     [
         ("idea.properties", "# mine\nidea.config.path=${user.home}/elsewhere/config\n"),
+        ("idea.properties", "idea.config.path=${user.home}/elsewhere\\/config\n"),
         ("pycharm64.vmoptions", "-Xmx2g\n-Didea.config.path=${user.home}/elsewhere/config\n"),
+        ("pycharm64.vmoptions", '-Didea.config.path="${user.home}/elsewhere/config"\n'),
     ],
 )
 def test_a_custom_path(tmp_path: Path, name: str, text: str) -> None:
@@ -73,6 +75,22 @@ def test_a_custom_path(tmp_path: Path, name: str, text: str) -> None:
     variable = {"PYCHARM_PROPERTIES": str(tmp_path / name)}
     folders = [ide.folder for ide in find(machine("linux", tmp_path, **variable))]
     assert set(folders) == {usual, moved}
+
+
+def test_a_custom_path_may_have_spaces_and_one_in_a_comment_is_none(tmp_path: Path) -> None:
+    usual, moved = tmp_path / ".config/JetBrains/PyCharm2024.1", tmp_path / "my own config"
+    make(usual, moved)
+    options = usual / "pycharm64.vmoptions"
+    options.write_text(f"-Xmx2g\n-Didea.config.path={moved}\n-Dother=1\n")
+    assert choose(machine("linux", tmp_path)).folder == moved
+    options.write_text(f"#-Didea.config.path={moved}\n")
+    assert choose(machine("linux", tmp_path)).folder == usual
+
+
+def test_a_flatpak_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / ".var/app/com.jetbrains.PyCharm-Professional/config/JetBrains/PyCharm2024.3"
+    make(folder, tmp_path / ".config/JetBrains/PyCharm2024.1")
+    assert choose(machine("linux", tmp_path)).folder == folder
 
 
 def test_none_and_a_wrong_name_say_what_there_is(tmp_path: Path) -> None:

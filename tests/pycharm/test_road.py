@@ -34,19 +34,12 @@ def program(word: str) -> str:
     return f"import saved; print(saved.WORD == {word!r}, saved.__file__)"
 
 
-def mounts(settings: Settings, configuration: Node) -> list[str]:
-    """The mounts that a run configuration names, as the Docker CLI takes them."""
-    bindings = (node for node in configuration.walk() if node.tag == "DockerVolumeBindingImpl")
-    paths = ((settings.option(one, "hostPath"), settings.option(one, "containerPath")) for one in bindings)
-    return [word for outside, inside in paths for word in ("-v", f"{outside}:{inside}")]
-
-
 def in_docker(settings: Settings, configuration: Node, jdk: Node, code: str, root: str) -> str:
     """As PyCharm runs it: the image of the interpreter with the mounts of the run configuration."""
     server = DockerServer.named(settings, settings.option(jdk, "dockerServerName"))
-    options = shlex.split(settings.option(configuration, "runCliOptions"))
+    options = eye.container(settings, configuration)
     image = settings.option(jdk, "tagToPull")
-    words = [*server.words, "run", *options, "-w", root, *mounts(settings, configuration), image]
+    words = [*server.words, "run", *options, "-w", root, image]
     return eye.output([*words, value(jdk, "homePath"), "-c", code])
 
 
@@ -134,7 +127,7 @@ def test_the_older_form_leads_to_the_same_image_and_host(stage: Stage) -> None:
         *server.words,
         "run",
         "--rm",
-        *mounts(settings, configuration),
+        *eye.mounts(settings, configuration),
         image,
         path,
         "-c",
@@ -172,7 +165,7 @@ def test_the_image_and_build_configurations_name_what_is_there(stage: Stage) -> 
     tag = settings.option(build, "imageTag")
     eye.output([*server.words, "build", "-q", "-t", tag, "-f", str(dockerfile), str(context)])
     options = shlex.split(settings.option(image, "commandLineOptions"))
-    words = [*server.words, "run", "--rm", *options, *mounts(settings, image)]
+    words = [*server.words, "run", "--rm", *options, *eye.mounts(settings, image)]
     said = eye.output([*words, settings.option(image, "imageTag"), "python3", "web.py"])
     assert said == "hello\n"
 

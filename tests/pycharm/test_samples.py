@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from devbox.pycharm import render
+from devbox.pycharm import records, render
 from devbox.pycharm.merge import merge, take_back, wishes
 from devbox.pycharm.records import Merge
 from devbox.pycharm.render import Wanted
@@ -62,6 +64,24 @@ def test_all_samples_as_files_of_the_user(encoding: str, newline: str) -> None:
             assert back.document.to_bytes() == data, name
             assert back.kept == [], name
     assert met > 100
+
+
+@settings(max_examples=10)
+@given(st.lists(st.sampled_from(sorted(VARIATIONS)), min_size=2, max_size=6), st.sets(st.integers(0, 5)))
+def test_whatever_was_wanted_in_between_taking_it_back_gives_the_start(
+    wants: list[str], forced: set[int]
+) -> None:
+    for name, data in samples.load().items():
+        kind, root = samples.kind_of(name), parse(data).root.tag
+        state = Merge(parse(data))
+        for at, want in enumerate(wants):
+            met = [one for one in everything(want) if one.kind.name == kind and one.root.tag == root]
+            if not met or met[0].kind.single:
+                continue
+            take = records.everything if at in forced else records.nothing
+            state = merge(state.document.to_bytes(), met[0].root, met[0].kind, state.records, take)
+        take_back(state, list(state.records.values()))
+        assert (state.document.to_bytes(), state.records) == (data, {}), (name, wants)
 
 
 def test_our_things_are_in_every_sample_of_a_shared_file() -> None:
