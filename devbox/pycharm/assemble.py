@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from devbox.config.model import Config, Endpoint, Interpreter, Service
 from devbox.pycharm.exclusions import excluded
 from devbox.pycharm.facts import Answer, Local
-from devbox.pycharm.model import DEBUG_PORT, Facts, Ssh, folders
+from devbox.pycharm.model import DEBUG_PORT, USUAL_BRIDGE, Facts, Ssh, folders
 from devbox.pycharm.rules import app_of, has_neighbours, hidden
 
 
@@ -48,6 +48,7 @@ def assemble(config: Config, local: Local, answer: Answer, here: Here) -> Facts:
         container_python=answer.container_python,
         host_python=answer.host_python,
         owner=answer.owner,
+        bridge=answer.bridge or USUAL_BRIDGE,
         excluded=excluded(local.ignored),
         apps=tuple(app for app in found if app is not None),
         build=config.build if local.has_dockerfile else None,
@@ -170,7 +171,7 @@ def debugging(facts: Facts) -> Debugging:
     address than the loopback only when it is told to (sshd_config(5), GatewayPorts).
     """
     on_host = facts.interpreter is Interpreter.SSH
-    reach, port = "127.0.0.1" if on_host else "172.17.0.1", DEBUG_PORT
+    reach, port = "127.0.0.1" if on_host else facts.bridge, DEBUG_PORT
     package = "pydevd-pycharm where the code runs, in the version that 'devbox debug server' shows in PyCharm"
     sshd = (
         "'GatewayPorts clientspecified' in the host's sshd_config: without it containers do not get through"

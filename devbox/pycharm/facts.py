@@ -26,6 +26,8 @@ _WHO = "import sys; print('python', sys.executable, '%d.%d.%d' % sys.version_inf
 _HOST_SCRIPT = f"""\
 printf 'home %s\\n' "$HOME"
 printf 'owner %s:%s\\n' "$(id -u)" "$(id -g)"
+PATH=$PATH:/usr/sbin:/sbin
+ip -4 -o addr show docker0 2>/dev/null | sed -n 's|.* inet \\([0-9.]*\\)/.*|bridge \\1|p'
 command -v python3 >/dev/null && python3 -c "{_WHO}"
 """
 
@@ -38,6 +40,8 @@ class Answer:
     owner: str = ""
     host_python: Python | None = None
     container_python: Python | None = None
+    bridge: str = ""
+    """The host's address on Docker's default bridge."""
     absent: tuple[str, ...] = ()
     """Those of the remote folders asked about that are not there; never remembered."""
 
@@ -48,6 +52,7 @@ class Answer:
             self.owner or then.owner,
             self.host_python or then.host_python,
             self.container_python or then.container_python,
+            self.bridge or then.bridge,
             self.absent,
         )
 
@@ -55,6 +60,7 @@ class Answer:
         return {
             "home": self.home,
             "owner": self.owner,
+            "bridge": self.bridge,
             "host_python": _pair(self.host_python),
             "container_python": _pair(self.container_python),
         }
@@ -65,7 +71,7 @@ class Answer:
         host, image = (
             Python(*data[name]) if data.get(name) else None for name in ("host_python", "container_python")
         )
-        return cls(data.get("home", ""), data.get("owner", ""), host, image)
+        return cls(data.get("home", ""), data.get("owner", ""), host, image, data.get("bridge", ""))
 
 
 def _pair(python: Python | None) -> list[str] | None:
@@ -103,7 +109,8 @@ def ask_host(host: Host, remotes: Sequence[str] = ()) -> Answer:
     if not said.get("home", "").startswith("/"):
         raise DevboxError("did not say where its user's home is", where=str(host.address))
     python = _python(f"python {said.get('python', '')}")
-    return Answer(said["home"], said.get("owner", ""), python, absent=tuple(absent))
+    bridge = said.get("bridge", "")
+    return Answer(said["home"], said.get("owner", ""), python, bridge=bridge, absent=tuple(absent))
 
 
 def _absent(remote: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from devbox.config.model import Interpreter
 from devbox.pycharm import kinds
 from devbox.pycharm.kinds import Kind
-from devbox.pycharm.model import DEBUG_PORT, App, Facts
+from devbox.pycharm.model import DEBUG_PORT, DOCKER_TOOLS_SINCE, App, Facts
 from devbox.pycharm.rules import public
 from devbox.pycharm.xml import Node, parse
 from devbox.rendering import render
@@ -115,8 +115,8 @@ def ide(facts: Facts) -> list[Wanted]:
     if facts.container_sdk or facts.ssh_sdk:
         wanted.append(_jdk_table(facts, names))
     if facts.interpreter is Interpreter.COMPOSE and (facts.docker_cli or facts.compose_cli):
-        tools = _wanted("options/docker-tools.xml", kinds.DOCKER_TOOLS, "ide/docker_tools.xml", facts=facts)
-        wanted.append(tools)
+        name = "docker-tools.xml" if facts.version >= DOCKER_TOOLS_SINCE else "docker.xml"
+        wanted.append(_wanted(f"options/{name}", kinds.DOCKER_TOOLS, "ide/docker_tools.xml", facts=facts))
     return wanted
 
 

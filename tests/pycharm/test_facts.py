@@ -199,6 +199,9 @@ def test_what_the_ide_asks_and_how_to_debug(config: Config) -> None:
     assert way.code.startswith("import pydevd_pycharm; pydevd_pycharm.settrace('172.17.0.1', port=5678")
     assert way.tunnel == "ssh -N -R 172.17.0.1:5678:127.0.0.1:5678 dev@10.0.0.200"
     assert any("GatewayPorts" in need for need in way.needs)
+    moved = debugging(facts(config, Answer(bridge="10.200.0.1")))
+    assert "settrace('10.200.0.1'" in moved.code
+    assert "-R 10.200.0.1:5678:" in moved.tunnel
     on_host = debugging(replace(found, interpreter=Interpreter.SSH))
     assert ("127.0.0.1:5678:127.0.0.1" in on_host.tunnel, len(on_host.needs)) == (True, 1)
 

@@ -12,7 +12,7 @@ from devbox.errors import DevboxError
 from devbox.pycharm import render, store
 from devbox.pycharm.memory import Memory
 from devbox.pycharm.model import Python
-from tests.pycharm.example import FACTS
+from tests.pycharm.example import FACTS, VARIATIONS
 
 WANTED = render.project(FACTS)
 DEPLOYMENT = ".idea/deployment.xml"
@@ -145,6 +145,12 @@ def test_what_was_declined_once_is_not_asked_again_until_devbox_wants_something_
     misc = next(change for change in taken if change.name == ".idea/misc.xml")
     assert misc.after is not None
     assert FACTS.sdk.encode() in misc.after
+
+
+@pytest.mark.parametrize(("version", "name"), [((2022, 3), "docker.xml"), ((2024, 1), "docker-tools.xml")])
+def test_where_compose_is_stands_in_the_file_of_that_version(version: tuple[int, int], name: str) -> None:
+    written = render.ide(replace(VARIATIONS["compose"], version=version))
+    assert [one.path for one in written if "docker" in one.path] == [f"options/{name}"]
 
 
 def test_two_projects_share_an_ide_and_each_takes_back_its_own(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_a_container_reaches_the_debug_server_by_the_printed_tunnel_and_line(sta
     address = re.search(r"settrace\('([\d.]+)', port=(\d+)", debug["code"])
     assert address is not None
     assert settings.option(server, "PORT") == address[2]
+    assert f" inet {address[1]}/" in stage.host.sh("ip -4 -o addr show docker0")
     code = f"import socket; socket.create_connection(({address[1]!r}, {address[2]})).sendall(b'here')"
     docker = DockerServer.named(settings, settings.configuration("devbox image").get("server-name") or "")
     here = settings.option(server, "HOST"), int(address[2])
