@@ -175,7 +175,7 @@ class Job:
         lines += [f"note: {text}" for text in self.data["notes"]]
         lines += [f"PyCharm will ask: {text}" for text in self.data.get("asks", [])]
         if reach := self.data.get("reach"):
-            lines.append(f"to reach what PyCharm starts (while devbox up does not run):  {reach}")
+            lines.append(f"to reach what PyCharm starts (and devbox up does not run too):  {reach}")
         if "debug" in self.data:
             debug = self.data["debug"]
             lines.append(

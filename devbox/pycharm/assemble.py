@@ -49,6 +49,7 @@ def assemble(config: Config, local: Local, answer: Answer, here: Here) -> Facts:
         host_python=answer.host_python,
         owner=answer.owner,
         bridge=answer.bridge or USUAL_BRIDGE,
+        neighbours=tuple(service.name for service in config.services if service.image),
         excluded=excluded(local.ignored),
         apps=tuple(app for app in found if app is not None),
         build=config.build if local.has_dockerfile else None,
@@ -130,7 +131,8 @@ def remarks(facts: Facts) -> Iterator[str]:
         yield "the container interpreter's entry is experimental: no real one was there to compare with"
         yield "the SSH interpreter beside it is the one to fall back to"
     if facts.network and facts.in_container:
-        yield f"run configurations join the network {facts.network}, where services answer: devbox up first"
+        first = " ".join(("devbox up", *facts.neighbours))
+        yield f"run configurations join the network {facts.network}, where other services answer: {first}"
     if facts.ssh.alias:
         yield f"PyCharm reaches the host as {facts.ssh.alias}: the way to it stands in ~/.ssh/config only"
     if facts.endpoint is Endpoint.TLS_TUNNEL:

@@ -185,7 +185,7 @@ def image_of(config: Config, local: Local) -> str:
 
 def _compose(config: Config, root: Path) -> Compose:
     """The service that devbox.yaml has too, else one of the app's image, else one that is built."""
-    file = next((name for name in _COMPOSE if (root / name).is_file()), "")
+    file = next((name for name in (config.compose, *_COMPOSE) if name and (root / name).is_file()), "")
     found = compose_services(root / file) if file else {}
     own = [service.name for service in config.services if not service.image and service.name in found]
     same = [name for name, one in found.items() if one.image.removesuffix(":latest") == config.image]

@@ -12,8 +12,6 @@ from devbox.config.model import Build, Config, Endpoint, Interpreter
 
 TARGETS_SINCE = (2023, 3)
 """The first version whose remote interpreters are written in the targets form."""
-DOCKER_TOOLS_SINCE = (2023, 1)
-"""The first version with a docker-tools.xml: the real files up to 2022 are called docker.xml."""
 DEBUG_PORT = 5678
 USUAL_BRIDGE = "172.17.0.1"
 
@@ -119,6 +117,8 @@ class Facts:
     host_python: Python | None = None
     owner: str = ""
     """uid:gid of the SSH user on the host: who owns what containers write."""
+    neighbours: tuple[str, ...] = ()
+    """The services of images of their own: what the apps need beside them."""
     bridge: str = USUAL_BRIDGE
     """Where containers reach the host: its address on Docker's default bridge."""
     excluded: Excluded = Excluded()

@@ -9,7 +9,7 @@ from typing import Any
 from devbox.config.model import Interpreter
 from devbox.pycharm import kinds
 from devbox.pycharm.kinds import Kind
-from devbox.pycharm.model import DEBUG_PORT, DOCKER_TOOLS_SINCE, App, Facts
+from devbox.pycharm.model import DEBUG_PORT, App, Facts
 from devbox.pycharm.rules import public
 from devbox.pycharm.xml import Node, parse
 from devbox.rendering import render
@@ -66,6 +66,8 @@ def _server(facts: Facts, scope: str) -> dict[str, Any]:
     }
 
 
+# The real files up to 2022 are called docker.xml.
+_DOCKER_TOOLS_SINCE = (2023, 1)
 _APP_TEMPLATES = {"module": "python", "script": "python"}
 _UNBUFFERED = frozenset({"module", "script", "django"})
 
@@ -115,7 +117,7 @@ def ide(facts: Facts) -> list[Wanted]:
     if facts.container_sdk or facts.ssh_sdk:
         wanted.append(_jdk_table(facts, names))
     if facts.interpreter is Interpreter.COMPOSE and (facts.docker_cli or facts.compose_cli):
-        name = "docker-tools.xml" if facts.version >= DOCKER_TOOLS_SINCE else "docker.xml"
+        name = "docker-tools.xml" if facts.version >= _DOCKER_TOOLS_SINCE else "docker.xml"
         wanted.append(_wanted(f"options/{name}", kinds.DOCKER_TOOLS, "ide/docker_tools.xml", facts=facts))
     return wanted
 

@@ -126,6 +126,15 @@ def test_the_compose_service_that_holds_the_app(config: Config, text: str, servi
     assert (found.file, found.service, found.image) == ("compose.yaml", service, image)
 
 
+def test_the_compose_file_of_devbox_yaml_comes_before_the_usual_names(config: Config) -> None:
+    root = Path(config.root)
+    (root / "compose.yaml").write_text("services: {other: {build: .}}")
+    (root / "deploy").mkdir()
+    (root / "deploy/dev.yml").write_text("services: {app: {build: ..}}")
+    found = look(replace(config, compose="deploy/dev.yml")).compose
+    assert (found.file, found.service) == ("deploy/dev.yml", "app")
+
+
 def test_the_image_asked_is_the_compose_services(config: Config) -> None:
     (Path(config.root) / "compose.yaml").write_text("services: {web: {image: 'other:2'}}")
     assert image_of(config, look(config)) == "shop-dev"
@@ -237,7 +246,10 @@ def test_services_with_neighbours_join_their_network(config: Config) -> None:
     known = Answer("/home/dev", "1:1", Python("/p", "3.1.1"), Python("/q", "3.2.2"))
     found = assemble(config, look(config), known, here)
     assert (found.apps[0].network, found.network) == ("dev.shop_default", "dev.shop_default")
-    assert any("join the network dev.shop_default" in line for line in remarks(found))
+    joined = (
+        "run configurations join the network dev.shop_default, where other services answer: devbox up cache"
+    )
+    assert joined in list(remarks(found))
     alone = replace(config, services=config.services[:1])
     found = assemble(alone, look(alone), known, here)
     assert (found.apps[0].network, found.network) == ("", "")
