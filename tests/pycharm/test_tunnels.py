@@ -5,11 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shlex
 import socket
-import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +13,7 @@ import pytest
 from tests.pycharm import eye
 from tests.pycharm.conftest import YAML, Stage
 from tests.pycharm.eye import DockerServer, value
+from tests.pycharm.ways import fetch, tunnel
 from tests.rehearsal import images
 
 pytestmark = pytest.mark.host
@@ -30,23 +27,6 @@ def gateway_ports(stage: Stage) -> Iterator[None]:
     stage.host.sh(f"echo 'GatewayPorts clientspecified' > {SSHD} && systemctl reload ssh")
     yield
     stage.host.sh(f"rm {SSHD} && systemctl reload ssh")
-
-
-@contextlib.contextmanager
-def tunnel(stage: Stage, command: str) -> Iterator[None]:
-    """The printed command, as it was printed, by an ssh that knows the rehearsal's hosts."""
-    words = shlex.split(command)
-    more = ["-F", stage.environment["DEVBOX_SSH_CONFIG"], "-v", "-o", "ExitOnForwardFailure=yes"]
-    with subprocess.Popen([words[0], *more, *words[1:]], stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if "remote forward success" in line or "Local forwarding listening on" in line:
-                break
-        assert process.poll() is None, "".join(said)
-        yield
-        process.terminate()
 
 
 @pytest.mark.usefixtures("gateway_ports")
@@ -128,15 +108,6 @@ def started(stage: Stage, name: str) -> Iterator[None]:
         yield
     finally:
         eye.output([*docker, "rm", "-f", container])
-
-
-def fetch(url: str) -> str:
-    """What answers there, when something does."""
-    for _ in range(200):
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
-            return str(answer.read().decode())
-        time.sleep(0.1)
-    raise AssertionError(f"nothing answers at {url}")
 
 
 @pytest.mark.usefixtures("neighbours")
