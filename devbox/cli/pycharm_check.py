@@ -46,7 +46,7 @@ def stale(job: Job, facts: Facts) -> Iterator[tuple[str, Finding]]:
     from devbox.pycharm import checks, render, store
 
     last = job.memory.of(job.root)
-    yield from checks.stale(store.plan(job.root, render.project(facts), last))
+    yield from checks.stale(store.plan(job.root, [*render.project(facts), *render.plain()], last))
     for place in (Path(one) for one in job.memory.places if Path(one) != job.root):
         planned = store.plan(place, render.ide(facts), job.memory.of(place))
         yield from checks.stale(planned, "devbox pycharm --install")

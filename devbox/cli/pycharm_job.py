@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from devbox.pycharm.memory import Memory
     from devbox.pycharm.model import Facts
     from devbox.pycharm.records import Kept, Ours
-    from devbox.pycharm.render import Wanted
+    from devbox.pycharm.render import Plain, Wanted
     from devbox.pycharm.store import Change
 
 
@@ -51,14 +51,15 @@ class Job:
         from devbox.pycharm import assemble, render
 
         facts = self.facts(self.ask(), upload)
-        self.carry_out(self.root, self.decided(self.root, render.project(facts), force))
+        wanted: list[Wanted | Plain] = [*render.project(facts), *render.plain()]
+        self.carry_out(self.root, self.decided(self.root, wanted, force))
         for line in assemble.remarks(facts):
             self.note(line)
         self.data["reach"] = assemble.reaching(facts)
         self.data["debug"] = asdict(assemble.debugging(facts))
         self.data["asks"] = list(assemble.questions(facts))
 
-    def decided(self, folder: Path, wanted: list[Wanted], force: bool) -> list[Change]:
+    def decided(self, folder: Path, wanted: Sequence[Wanted | Plain], force: bool) -> list[Change]:
         """What to change there; whoever sits at the terminal is asked where others put something else."""
         from devbox.pycharm import store
 

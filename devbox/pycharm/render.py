@@ -24,6 +24,19 @@ class Wanted:
     root: Node
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A file that is no XML: written where there is none, and never changed where there is one."""
+
+    path: str
+    text: str
+
+
+def plain() -> list[Plain]:
+    """What keeps PyCharm's own state on this machine: git leaves it out, and so does `devbox sync`."""
+    return [Plain(".idea/.gitignore", "# PyCharm's own state, for nobody else\n/workspace.xml\n/shelf/\n")]
+
+
 def _wanted(path: str, kind: Kind, template: str, **values: Any) -> Wanted:
     return Wanted(path, kind, parse(render(f"pycharm/{template}.j2", **values).strip().encode()).root)
 

@@ -12,15 +12,17 @@ from pathlib import Path
 
 from devbox.errors import DevboxError
 from devbox.pycharm import merge as merging
-from devbox.pycharm.records import Kept, Merge, Ours, everything, nothing
+from devbox.pycharm.records import Kept, Merge, Ours, Record, everything, nothing
 from devbox.pycharm.records import Path as Place
-from devbox.pycharm.render import Wanted
+from devbox.pycharm.render import Plain, Wanted
 from devbox.pycharm.xml import Malformed, parse
 
 Taken = Callable[[str, Place], bool]
 """Whether ours is taken in this file at that place although somebody else put something there."""
 
 NEVER = "workspace.xml"
+_WHOLE = ("whole file",)
+"""The place of the record of a file that is no XML."""
 _FOLDERS = (".idea", ".run")
 
 
@@ -59,7 +61,7 @@ def always(_name: str, place: Place) -> bool:
 
 
 def plan(
-    folder: Path, wanted: Iterable[Wanted], last: Mapping[str, Ours], taken: Taken = never
+    folder: Path, wanted: Iterable[Wanted | Plain], last: Mapping[str, Ours], taken: Taken = never
 ) -> list[Change]:
     """What writing these files would change; files of ours that nobody wants any more are taken back."""
     files = list(wanted)
@@ -86,7 +88,9 @@ def _deleted(folder: Path, name: str, last: Mapping[str, Ours]) -> bool:
     )
 
 
-def _planned(folder: Path, wanted: Wanted, last: Ours, taken: Taken) -> Change:
+def _planned(folder: Path, wanted: Wanted | Plain, last: Ours, taken: Taken) -> Change:
+    if isinstance(wanted, Plain):
+        return _plain(folder / wanted.path, wanted, last)
     assert not wanted.path.endswith(NEVER)
     path = folder / wanted.path
     try:
@@ -103,6 +107,19 @@ def _planned(folder: Path, wanted: Wanted, last: Ours, taken: Taken) -> Change:
     ours = Ours(merged.records, last.created or before is None, declined)
     after = merged.document.to_bytes() if merged.records or before is not None else None
     return Change(path, wanted.path, before, after, ours, tuple(kept))
+
+
+def _plain(path: Path, wanted: Plain, last: Ours) -> Change:
+    """Ours as long as nobody changed it; any other file of that name is the user's and stays."""
+    try:
+        before = read(path)
+    except DevboxError as error:
+        return Change(path, wanted.path, None, None, last, problem=str(error))
+    record = last.records.get(_WHOLE)
+    if before is not None and not (record and before == record.wrote.encode()):
+        return Change(path, wanted.path, before, before)
+    ours = Ours({_WHOLE: Record(_WHOLE, wanted.text)}, created=True)
+    return Change(path, wanted.path, before, wanted.text.encode(), ours)
 
 
 def decline(change: Change) -> Change:
@@ -122,6 +139,8 @@ def _removal(path: Path, name: str, ours: Ours) -> Change:
         before = read(path)
         if before is None:
             return Change(path, name, None, None)
+        if record := ours.records.get(_WHOLE):
+            return Change(path, name, before, None if before == record.wrote.encode() else before)
         state = Merge(parse(before), dict(ours.records))
         merging.take_back(state, list(ours.records.values()))
     except DevboxError as error:

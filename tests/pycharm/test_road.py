@@ -174,7 +174,10 @@ def test_what_pycharm_uploads_and_what_sync_brings_meet_in_the_same_place(stage:
     (stage.settings.project / "web.py").write_text("print('uploaded')\n")
     eye.upload(stage.settings, "web.py")
     assert eye.read(stage.settings, "web.py") == b"print('uploaded')\n"
+    (stage.settings.project / ".idea/workspace.xml").write_text("<project />")  # PyCharm's own, all the time
     stage.devbox("sync")  # adopts equal bytes: no conflict
+    there = stage.host.sh("ls -a /home/dev/devbox/room/.idea").split()
+    assert ("deployment.xml" in there, "workspace.xml" in there) == (True, False)
 
 
 def test_the_helper_image_is_pulled_ahead_where_a_registry_is_reached(stage: Stage) -> None:

@@ -147,6 +147,42 @@ def test_what_was_declined_once_is_not_asked_again_until_devbox_wants_something_
     assert FACTS.sdk.encode() in misc.after
 
 
+IGNORED = ".idea/.gitignore"
+
+
+def after_plain(folder: Path, memory: Memory) -> bytes | None:
+    """What is in the plain file after one more run."""
+    changes = store.plan(folder, render.plain(), memory.of(folder))
+    for change in changes:
+        store.apply(change)
+    memory.note(folder, changes)
+    path = folder / IGNORED
+    return path.read_bytes() if path.exists() else None
+
+
+def test_a_plain_file_is_written_once_and_the_users_is_left_alone(tmp_path: Path) -> None:
+    folder, memory = tmp_path / "project", Memory(tmp_path / "memory.json")
+    folder.mkdir()
+    written = after_plain(folder, memory)
+    assert written is not None
+    assert b"/workspace.xml" in written
+    assert after_plain(folder, memory) == written
+    removal = store.plan_removal(folder, memory.of(folder))
+    assert [one.verb for one in removal] == ["removed"]
+    (folder / IGNORED).write_bytes(b"mine\n")
+    assert after_plain(folder, memory) == b"mine\n"
+    assert memory.of(folder) == {}
+    assert store.plan_removal(folder, memory.of(folder)) == []
+
+
+def test_a_plain_file_that_was_changed_meanwhile_is_not_removed(tmp_path: Path) -> None:
+    folder, memory = tmp_path / "project", Memory(tmp_path / "memory.json")
+    folder.mkdir()
+    after_plain(folder, memory)
+    (folder / IGNORED).write_bytes(b"more\n")
+    assert [one.verb for one in store.plan_removal(folder, memory.of(folder))] == ["unchanged"]
+
+
 @pytest.mark.parametrize(("version", "name"), [((2022, 3), "docker.xml"), ((2024, 1), "docker-tools.xml")])
 def test_where_compose_is_stands_in_the_file_of_that_version(version: tuple[int, int], name: str) -> None:
     written = render.ide(replace(VARIATIONS["compose"], version=version))
