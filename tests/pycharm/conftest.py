@@ -17,8 +17,11 @@ from tests.pycharm.eye import Settings
 from tests.rehearsal import hosts, images
 
 TOP = Path(__file__).resolve().parents[2]
+NAME = f"{os.environ.get('DEVBOX_REHEARSAL_HOST', 'test')}-pycharm"
+"""A host of this room's own, named after the shared one: two runs on one machine need not share."""
 DOCKERFILE = f'FROM {images.PYTHON_IMAGE}\nWORKDIR /app\nCMD ["python3"]\n'
-YAML = 'name: room\nhost: pycharm\nservices:\n  web: {command: "python -m web", ports: ["8000:8000"]}\n'
+SERVICES = 'services:\n  web: {command: "python -m web", ports: ["8000:8000"]}\n'
+YAML = f"name: room\nhost: {NAME}\n{SERVICES}"
 COMPOSE = 'version: "3"\nservices:\n  web:\n    image: room-dev\n    volumes: [/home/dev/devbox/room:/app]\n'
 
 
@@ -55,8 +58,8 @@ def stage(bench: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
     options = home / ".config/JetBrains/PyCharm2024.1/options"
     project.mkdir()
     options.mkdir(parents=True)
-    hosts.down("pycharm")
-    host = hosts.up(hosts.Wish("pycharm"))
+    hosts.down(NAME)
+    host = hosts.up(hosts.Wish(NAME))
     (tmp / "ssh_config").write_text(hosts.ssh_config())
     for name, text in {
         "Dockerfile.dev": DOCKERFILE,
