@@ -2,7 +2,8 @@
 
 apache-dubbo 3.0.0b1 hands neither headers nor deadlines to its users, on neither side, and a client that
 cannot connect waits three seconds. So headers, time left and failures travel in an envelope around each
-message (`Carried`, `Answered`), a thread keeps the deadline, and a port is tried before a client is made.
+message (`Carried`, `Answered`), a thread of its own lets a call be given up at its deadline, and a port is tried
+before a client is made. A call whose callee died is never answered, and its thread waits as long as the process lives.
 Nothing in its public interface ends a client or a server: `_end` reaches behind it.
 """
 
@@ -12,7 +13,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswer
 from contextlib import suppress
 from threading import Lock
@@ -27,8 +28,6 @@ from devbox.workload.contract import OPERATIONS, Operation, Payload
 from devbox.workload.failures import DeadlineExceeded, Unavailable, from_data, to_data
 from devbox.workload.roads.desk import Desk, Headers
 from devbox.workload.roads.messages import Answered, Carried, decode, encode, method_of
-
-_CALLERS = 16
 
 
 def _same(data: bytes) -> bytes:
@@ -49,17 +48,15 @@ class DubboRoad:
         self._place = (host, port)
         self._lock = Lock()
         self._clients: dict[str, Any] = {}
-        self._callers = ThreadPoolExecutor(_CALLERS, "dubbo")
 
     def call(self, wanted: Operation, payload: Payload, headers: Headers, timeout: float) -> Payload:
         """Carry a call over Dubbo."""
         method = method_of(wanted)
         carried = Carried(headers=headers, message=encode(method.input_type, payload)).SerializeToString()
-        work = self._callers.submit(self._exchange, method, carried, timeout)
+        work = _apart(lambda: self._exchange(method, carried, timeout))
         try:
             answer = Answered.FromString(work.result(timeout))
         except NoAnswer:
-            work.cancel()
             raise DeadlineExceeded(f"no answer within {timeout:.2f} s") from None
         if answer.kind:
             raise from_data({"kind": answer.kind, "message": answer.failure})
@@ -95,7 +92,6 @@ class DubboRoad:
             for client in self._clients.values():
                 _end(client._invoker.destroy)
             self._clients.clear()
-        self._callers.shutdown(wait=False)
 
 
 class DubboServer:
@@ -138,6 +134,20 @@ def _answering(desk: Desk, wanted: Operation) -> Callable[[bytes], bytes]:
             return bytes(Answered(kind=told["kind"], failure=told["message"]).SerializeToString())
 
     return answer
+
+
+def _apart(work: Callable[[], bytes]) -> Future[bytes]:
+    """Do it in a thread that holds up nobody: neither other calls nor the end of the process."""
+    done: Future[bytes] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except Exception as failure:  # noqa: BLE001  it is raised where the result is asked for
+            done.set_exception(failure)
+
+    threading.Thread(target=run, daemon=True, name="dubbo call").start()
+    return done
 
 
 def _end(closing: Callable[[], None]) -> None:
