@@ -62,7 +62,8 @@ answer() { cat "$answers/$1"; }
 
 versions() {
     say dockerd_version "$(dockerd --version 2>/dev/null | head -1)"
-    have docker && docker --version 2>/dev/null | sed -n 's/.*podman.*/shim=podman/p'
+    # Even that question goes to the daemon: here to one that is not there.
+    have docker && DOCKER_HOST=unix:///dev/null docker --version 2>/dev/null | sed -n 's/.*podman.*/shim=podman/p'
 }
 
 # Whoever asks a daemon that sleeps behind its socket starts it; who looks changes nothing.
