@@ -22,8 +22,9 @@ class Pipes:
     def fill(self, full: bool) -> None:
         """Let the child find the disk full, or no longer: it can write nothing into any file."""
         limit = 0 if full else resource.RLIM_INFINITY
-        hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)[1]
-        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (limit, hard))
+        with contextlib.suppress(ProcessLookupError):  # it ended already
+            hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)[1]
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (limit, hard))
 
     def send(self, data: bytes) -> None:
         assert self.process.stdin is not None
