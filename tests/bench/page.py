@@ -13,8 +13,8 @@ from pathlib import Path
 
 from devbox.traces.model import Span
 from tests.browser.chromium import Page, program, started
+from tests.traces import reading
 from tests.traces.pages import TRACE, Served, at, served
-from tests.traces.reading import start
 from tests.web.client import connected
 
 SPANS = 200
@@ -57,9 +57,9 @@ def drawn(running: Served, page: Page) -> list[float]:
     page.open(running.url)
     page.until("document.querySelector('#live.on')")
     page.run(WATCH)
-    process = start(APART, running.spool)
-    page.wait(lambda: len(page.run("Object.keys(drawn)")) >= SPANS)
-    process.communicate()
+    with reading.started(APART, running.spool) as process:
+        page.wait(lambda: len(page.run("Object.keys(drawn)")) >= SPANS)
+        process.communicate()
     ended = {one.trace_id: (one.start + one.duration) / 1e6 for one in running.store.traces(SPANS)}
     return sorted(at - ended[trace] for trace, at in page.run("drawn").items())
 
@@ -67,9 +67,8 @@ def drawn(running: Served, page: Page) -> list[float]:
 def arrivals(running: Served) -> list[float]:
     """Milliseconds from each span's end to the message that tells pages of it, in order of size."""
     found: dict[str, float] = {}
-    with connected(running.url + "live/ws") as link:
+    with connected(running.url + "live/ws") as link, reading.started(APART, running.spool) as process:
         link.receive()
-        process = start(APART, running.spool)
         while len(found) < SPANS:
             batch = json.loads(link.receive()[1])
             now = time.time_ns()

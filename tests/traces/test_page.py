@@ -205,6 +205,24 @@ def test_a_span_tells_everything_and_opens_its_line(page: Page, shop: Served) ->
     ]
 
 
+def test_what_a_span_computed_and_what_it_waited(page: Page, tmp_path: Path) -> None:
+    """Where the recorder was asked for it; elsewhere nothing is said."""
+    spans = [
+        at("order wait", 0, 100, id="1", attributes={"cpu.time": 25 * MS}),
+        at("order other", 0, 50, "1", id="2"),
+    ]
+    with served(tmp_path, spans) as running:
+        page.open(f"{running.url}trace/{TRACE}?span={'1'.rjust(16, '0')}")
+        page.until("document.querySelector('.split')")
+        assert "25.0 ms computing, 75.0 ms waiting" in page.text(".detail")
+        wide = "document.querySelector('.split{}').getBoundingClientRect().width"
+        assert abs(page.run(f"{wide.format(' i')} / {wide.format('')}") - 0.25) < 0.01
+        page.press("j")
+        page.until("document.querySelector('.detail h2')?.innerText == 'other'")
+        page.until("document.querySelector('.detail .ids')")
+        assert page.run("document.querySelector('.split')") is None
+
+
 def test_the_editor_is_started_with_file_and_line(
     page: Page, shop: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 import { get } from "traces/api.js";
 import { histogram } from "traces/chart.js";
 import { h, show } from "traces/dom.js";
-import { clock, count, day, duration, place } from "traces/format.js";
+import { clock, count, day, duration, percent, place } from "traces/format.js";
 import { chip, openSource } from "traces/pieces.js";
 import { FAILED } from "traces/tree.js";
 
@@ -41,7 +41,9 @@ export function detail(tree, page, choose) {
       h("h4", {}, event.name, h("small", {}, duration(event.at - tree.trace.start))), table("", event.attributes)];
     const link = ([trace, span]) =>
       h("a", { href: `/trace/${trace}?span=${span}`, "data-view": true, class: "id" }, trace.slice(0, 12));
+    const cpu = found.attributes["cpu.time"];
     return [
+      Number.isInteger(cpu) && split(cpu, tree.took[at]),
       links.length > 0 && h("p", { class: "editors" }, "or open in ",
         links.map(([name, address]) => [h("a", { href: address }, name), " "])),
       tree.has(at, FAILED) && h("p", { class: "message" }, found.message || "failed"),
@@ -53,6 +55,15 @@ export function detail(tree, page, choose) {
       table("Process", readable(found.process)),
       h("p", { class: "quiet ids" }, "span ", h("code", {}, tree.id[at])),
     ];
+  }
+
+  // What its thread did: recorded only where it was asked for (DEVBOX_TRACE_CPU).
+  function split(cpu, took) {
+    const part = Math.min(1, cpu / (took || 1)), waited = Math.max(0, took - cpu);
+    return h("section", {}, h("h3", {}, "On the processor"),
+      h("div", { class: "split", role: "img", "aria-label": `${percent(part)} of its time on the processor` },
+        h("i", { style: { width: `${part * 100}%` } })),
+      h("p", { class: "quiet" }, `${duration(cpu)} computing, ${duration(waited)} waiting; what it called in its thread included`));
   }
 
   function table(title, values) {
