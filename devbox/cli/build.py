@@ -148,7 +148,7 @@ def _scaffold(console: Console, config: Config) -> None:
     found = detect(Path(config.root))
     written = write(Path(config.root), found)
     console.say(f"found: {found.kind}, Python {found.python}, {found.manager or 'no dependencies'}")
-    services = services_yaml(found)
+    services = services_yaml(found.services)
     if services and not config.services:
         console.say(f"services for devbox.yaml:\n\n{services}")
     data = {"kind": found.kind, "written": [str(path) for path in written], "services": services}

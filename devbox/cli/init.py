@@ -189,7 +189,7 @@ def _write_config(run: Options, config: Config) -> None:
     if config.file or run.config_file() is not None:
         return
     made = scaffold(Path(config.root))
-    path = write(Path(config.root), config.host, made.services, made.restart)
+    path = write(Path(config.root), config.host, made.services, made.restart, made.container)
     run.console.say(f"found: {made.said}")
     for written in [*made.written, *([path] if path else [])]:
         run.console.say(f"wrote {written}")

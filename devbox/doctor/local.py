@@ -67,7 +67,7 @@ def _environment(environment: Mapping[str, str], context: str, hostname: str) ->
     if hostname and (set_here := bundles(environment)):
         return Finding(
             Verdict.WARNING,
-            f"{' and '.join(set_here)} is set: the Docker SDK checks the host by it, not by its authority",
+            f"{' and '.join(set_here)} set: the Docker SDK checks the host by that, not by its authority",
             f'unset {" ".join(set_here)} where the SDK runs, or eval "$(devbox host env)"',
         )
     return Finding(Verdict.OK, "no DOCKER_* variable stands against the context")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devbox.errors import DevboxError
+from devbox.image import recipe
 from devbox.image.detect import Detected, Run, detect
 from devbox.rendering import render
 
@@ -18,19 +19,19 @@ _RECIPES = (NAME, "Dockerfile", "docker/Dockerfile")
 @dataclass(frozen=True, slots=True)
 class Made:
     """What a project was given: the files, the `services` section of devbox.yaml, what was found in words,
-    and which services are to be started again after a save."""
+    which services are to be started again after a save, and where containers see the code."""
 
     written: tuple[Path, ...]
     services: str
     said: str
     restart: tuple[str, ...] = ()
+    container: str = "/app"
 
 
 def scaffold(folder: Path) -> Made:
     """A Dockerfile where there is none, and services by what the code says.
 
-    A compose file says both itself, also which image is built. A Dockerfile that is there knows its own
-    command: the services' are not guessed beside it.
+    A compose file says both itself, also which image is built. A Dockerfile that is there is used as it is.
     """
     found = detect(folder)
     said = f"{found.kind}, Python {found.python}, {found.manager or 'no dependencies'}"
@@ -39,9 +40,25 @@ def scaffold(folder: Path) -> Made:
         return Made((), f"compose: {composed}\n", f"{said}; the services of {composed} are run")
     existing = next((name for name in _RECIPES if (folder / name).is_file()), "")
     if existing:
-        return Made((), "", f"{said}; {existing} is there and is used")
-    restart = tuple(one.name for one in found.services if not one.reloads)
-    return Made(tuple(write(folder, found)), services_yaml(found), said, restart)
+        own = recipe.read((folder / existing).read_text(encoding="utf-8", errors="replace"))
+        services = _beside(found.services, own)
+        said = f"{said}; {existing} is there and is used"
+        return Made((), services_yaml(services), said, _restarted(services), own.folder or "/app")
+    written = tuple(write(folder, found))
+    return Made(written, services_yaml(found.services), said, _restarted(found.services))
+
+
+def _beside(services: tuple[Run, ...], own: recipe.Recipe) -> tuple[Run, ...]:
+    """The services where the image has a command: it is that of the app's first one, and may not reload."""
+    if not own.starts:
+        return services
+    first = next((one for one in services if not one.image), Run("app"))
+    main = replace(first, command="", port=own.port or first.port, health="", reloads=False)
+    return tuple(main if one is first else one for one in services) if services else (main,)
+
+
+def _restarted(services: tuple[Run, ...]) -> tuple[str, ...]:
+    return tuple(one.name for one in services if not (one.reloads or one.image))
 
 
 def dockerfile(found: Detected) -> str:
@@ -67,9 +84,9 @@ def write(folder: Path, found: Detected) -> list[Path]:
     return written
 
 
-def services_yaml(found: Detected) -> str:
+def services_yaml(services: tuple[Run, ...]) -> str:
     """The `services` section for what was found; "" when nothing was."""
-    return "services:\n" + "".join(_service(one) for one in found.services) if found.services else ""
+    return "services:\n" + "".join(_service(one) for one in services) if services else ""
 
 
 def _service(one: Run) -> str:
@@ -80,6 +97,7 @@ def _service(one: Run) -> str:
     lines += [f"    depends_on: [{', '.join(one.after)}]"] if one.after else []
     lines += [f"    health: {{command: {one.health}}}"] if one.health else []
     lines += ["    mount: false"] if one.image else []
+    lines[0] += " {}" if len(lines) == 1 else ""
     return "\n".join(lines) + "\n"
 
 

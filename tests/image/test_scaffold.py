@@ -71,7 +71,7 @@ def test_celery_and_redis_beside_a_web_app(tmp_path: Path) -> None:
     assert found.kind == "fastapi and celery"
     assert [one.name for one in found.services] == ["web", "worker", "redis"]
     assert found.services[1].command == "celery -A tasks worker --loglevel info"
-    config = parse("name: x\n" + services_yaml(found))
+    config = parse("name: x\n" + services_yaml(found.services))
     assert [service.name for service in config.services] == ["web", "worker", "redis"]
     assert config.services[0].ports == ("8000:8000",)
 
@@ -122,6 +122,45 @@ def test_an_existing_file_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "Dockerfile.dev").read_text() == "mine"
 
 
+OWN = """FROM python:3.12-slim AS base
+WORKDIR /base
+FROM base
+WORKDIR "/srv/shop"
+EXPOSE 8000/tcp
+ENTRYPOINT ["gunicorn"]
+cmd ["shop.wsgi"]
+"""
+
+
+def test_a_dockerfile_that_is_there_starts_the_app_itself(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(OWN)
+    (tmp_path / "app.py").write_text("from flask import Flask\napp = Flask(__name__)\n")
+    made = scaffold(tmp_path)
+    path = devbox_yaml.write(tmp_path, "dev@box", made.services, made.restart, made.container)
+    assert path is not None
+    assert path.read_text().endswith("]\n")
+    config = load(path)
+    (web,) = config.services
+    assert (web.name, web.command, web.ports) == ("web", (), ("8000:8000",))
+    assert config.sync[0].container == "/srv/shop"
+    assert [hook.restart for hook in config.sync[0].hooks] == [("web",)]
+    assert config.build.dockerfile == "Dockerfile"
+
+
+def test_a_dockerfile_without_a_command_is_told_the_one_that_was_found(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM python:3.12-slim\nWORKDIR $HOME\n")
+    (tmp_path / "main.py").write_text("print(1)\n")
+    made = scaffold(tmp_path)
+    assert "command: python" in made.services
+    assert made.container == "/app"
+
+
+def test_an_app_of_unknown_kind_runs_as_its_dockerfile_says(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM python:3.12-slim\nCMD true\n")
+    made = scaffold(tmp_path)
+    assert [one.name for one in parse("name: x\n" + made.services).services] == ["app"]
+
+
 def test_a_compose_file_says_what_is_built_and_run(tmp_path: Path) -> None:
     (tmp_path / "docker-compose.yml").write_text("services: {web: {build: {context: ., dockerfile: Mine}}}\n")
     made = scaffold(tmp_path)
@@ -169,6 +208,6 @@ def test_a_broker_is_waited_for_and_left_to_its_own_user(tmp_path: Path) -> None
     found = detect(
         plant(tmp_path, tasks_py="q = Celery('x')\n", main_py="", requirements_txt="celery[redis]")
     )
-    worker, redis = parse("name: x\n" + services_yaml(found)).services
+    worker, redis = parse("name: x\n" + services_yaml(found.services)).services
     assert (worker.name, worker.depends_on) == ("worker", ("redis",))
     assert (redis.mount, redis.health is not None) == (False, True)

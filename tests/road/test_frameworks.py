@@ -82,8 +82,12 @@ def test_a_plain_script(traveller: Terminal) -> None:
 
 
 def test_a_dockerfile_of_ones_own_is_kept(traveller: Terminal) -> None:
-    foreign.plant(traveller, "own", {"Dockerfile": f"FROM {PYTHON}\nCMD true\n", "main.py": ""})
+    recipe = f"FROM {PYTHON}\nWORKDIR /srv\nCMD python3 main.py\n"
+    foreign.plant(traveller, "own", {"Dockerfile": recipe, "main.py": "print('as the image says')\n"})
     said = traveller.devbox("init", traveller.host, "--yes").stderr
     assert "Dockerfile is there and is used" in said
     assert not (traveller.folder / "Dockerfile.dev").exists()
-    assert load(traveller.folder / "devbox.yaml").services == ()
+    (app,) = load(traveller.folder / "devbox.yaml").services
+    assert app.command == ()
+    traveller.devbox("up")
+    assert traveller.devbox("logs", app.name).stdout == "as the image says\n"

@@ -2,8 +2,9 @@
 
 apache-dubbo 3.0.0b1 hands neither headers nor deadlines to its users, on neither side, and a client that
 cannot connect waits three seconds. So headers, time left and failures travel in an envelope around each
-message (`Carried`, `Answered`), a thread of its own lets a call be given up at its deadline, and a port is tried
-before a client is made. A call whose callee died is never answered, and its thread waits as long as the process lives.
+message (`Carried`, `Answered`), a thread of its own lets a call be given up at its deadline, and a port is
+tried before a client is made. A call whose callee died is never answered: its thread waits as long as the
+process lives.
 Nothing in its public interface ends a client or a server: `_end` reaches behind it.
 """
 
