@@ -63,10 +63,12 @@ class Store:
             yield
 
     def changed(self) -> bool:
-        """Whether another process or connection wrote since this was last asked."""
+        """Whether another process or connection wrote since this was last asked; the first time, whether one
+        may have.
+        """
         (version,) = self._db.execute("PRAGMA data_version").fetchone()
         last, self._version = self._version, version
-        return last not in (0, version)
+        return bool(last != version)
 
     # -- reading positions
 

@@ -53,7 +53,7 @@ def test_spans_arrive_and_nothing_is_installed(shop: Shop) -> None:
     found: set[str] = set()
     while found != {"web", "stranger"} and time.monotonic() < end:
         rows = json.loads(run("trace", "slow", "--json").stdout)
-        found = {row["service"] for row in rows if "slow_words" in str(row)}
+        found = {row["operation"]["service"] for row in rows if "slow_words" in str(row)}
     assert found == {"web", "stranger"}, rows
     assert json.loads(run("trace", "ls", "--service", "web", "--json").stdout)
 

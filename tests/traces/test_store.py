@@ -135,6 +135,16 @@ def test_the_fair_share_of_a_quiet_service_and_of_errors(tmp_path: Path) -> None
     store.close()
 
 
+def test_what_another_connection_wrote_before_one_looked_is_a_change(store: Store, tmp_path: Path) -> None:
+    """OTLP may arrive before the collector has looked for the first time; nobody would settle it."""
+    other = Store(tmp_path / "traces.db")
+    other.add(process(), list(spans(8, 1)))
+    assert [store.changed() for _ in range(2)] == [True, False]
+    other.add(process(), list(spans(9, 1)))
+    assert [store.changed() for _ in range(2)] == [True, False]
+    other.close()
+
+
 def test_retention_by_age(store: Store) -> None:
     store.add(process(), list(spans(4, 100)))
     store.settle()
