@@ -114,7 +114,8 @@ def test_the_trace_of_an_order_over_each_road(tab: Page, road: str) -> None:
         tab.until("document.body.innerText.includes('in queue payment')")
 
 
-def test_it_fits_on_a_small_screen(tab: Page) -> None:
+def test_it_fits_on_a_small_screen(tab: Page, shop: Running) -> None:
+    shop.order()
     tab.call("Emulation.setDeviceMetricsOverride", width=390, height=800, deviceScaleFactor=1, mobile=True)
     assert tab.run("document.documentElement.scrollWidth <= 390")
     # Nor is anything cut off inside: the links to the traces are what one comes for.
