@@ -59,6 +59,8 @@ class Watching:
     """Says in one line how the catching up went."""
     settling: Settling = field(default_factory=Settling)
     beside: Beside = field(init=False)
+    _unmeasured: bool = field(default=False, init=False)
+    """Whether the link is new, and its round trip still to be measured."""
 
     def __post_init__(self) -> None:
         session = self.session
@@ -72,6 +74,8 @@ class Watching:
 
     def _tick(self) -> None:
         longest = self.beside.patience(self.settling.due_in(time.monotonic(), _IDLE))
+        if self._unmeasured:
+            self._unmeasured, longest = False, 0
         changes = self.watcher.wait(longest).merged(self.beside.take())
         flushes = self.session.requests.take()
         if flushes:
@@ -156,7 +160,7 @@ class Watching:
                 self.settling.later(report.problems, time.monotonic())
                 self.session.state.word = self.session.word()
                 self.emit(Event("sync.ready", self.ready(report), report.as_data()))
-                self.session.state.rtt = self.session.link.open().idle()
+                self._unmeasured = True
                 return
             except (ConnectionLost, HostUnreachable, RootRefused) as lost:
                 first = not self.session.link.lane

@@ -161,7 +161,7 @@ class Browser:
             page.run("1")  # what happened until now is noted
         finally:
             page.close()
-        assert page.problems == []
+        assert page.problems == [], page.problems
 
 
 def program() -> str | None:

@@ -515,6 +515,22 @@ class TestWatch:
         watching.flush()
         assert picture(bench.there) == wanted(bench.here)
 
+    def test_a_link_that_dies_as_soon_as_all_is_ready_is_said_to_be_offline(self, bench: Bench) -> None:
+        class Killing(list[Event]):
+            def append(self, event: Event) -> None:
+                super().append(event)
+                if event.kind == "sync.ready" and sum(one.kind == "sync.ready" for one in self) == 1:
+                    bench.channels[-1].process.kill()
+
+        fill(bench.here)
+        bench.events = Killing()
+        running = Watching(bench)
+        told = ["sync.ready", "sync.offline", "sync.ready"]
+        try:
+            running.until(lambda: [one.kind for one in bench.events if one.kind in told] == told)
+        finally:
+            running.close()
+
     def test_what_the_host_cannot_take_is_said_once_and_tried_again(
         self, bench: Bench, watching: Watching
     ) -> None:
