@@ -401,7 +401,7 @@ def watch(user: User) -> Iterator[Watch]:
 
 
 def test_a_dead_link_is_noticed_though_nothing_says_so(watch: Watch) -> None:
-    """The cable is out, while something is saved and while nothing happens. TCP alone would say so in minutes."""
+    """The cable is out, while something is saved and while nothing happens. TCP alone would need minutes."""
     user, seen = watch.user, len(watch.events)
     user.proxy.blackhole()
     (user.project / "app.py").write_text("saved into nothing")
