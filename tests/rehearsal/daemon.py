@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.rehearsal.places import RUN, SOCKET, STATE, BenchError, as_root, call, exists, lock
+from tests.rehearsal.places import RUN, SOCKET, STATE, SUBNET, BenchError, as_root, call, exists, lock
 
 _PID = RUN / "dockerd.pid"
 _EXEC = RUN / "docker"
@@ -64,6 +64,7 @@ def status() -> tuple[bool, str]:
 def _launch() -> None:
     if not shutil.which("dockerd"):
         raise BenchError("dockerd is not installed: apt-get install docker.io")
+    _sweep_bridges()
     call(as_root(["install", "-d", "-m", "755", str(STATE), str(RUN)]))
     words = ["dockerd", "--data-root", str(STATE / "docker"), "--exec-root", str(_EXEC)]
     words += ["--pidfile", str(_PID), "-H", f"unix://{SOCKET}", "--group", "root"]
@@ -105,6 +106,19 @@ def _sweep() -> None:
             call(as_root(["rm", "-f", str(pid_file)]))
     if exists(SOCKET):
         call(as_root(["rm", "-f", str(SOCKET)]))
+
+
+def _sweep_bridges() -> None:
+    """Remove our network's bridges: dockerd makes those that it knows anew. One whose dockerd lost its state
+    would stay, share the subnet with the next one's and take its traffic."""
+    if not shutil.which("ip"):
+        return
+    for line in call(["ip", "-o", "-4", "addr", "show"], check=False).stdout.splitlines():
+        name, address = line.split()[1], line.split()[3]
+        if name.startswith("br-") and address == f"{SUBNET}.1/24":
+            call(as_root(["ip", "link", "delete", name]), check=False)
+            rule = f"-s {SUBNET}.0/24 ! -o {name} -j MASQUERADE"
+            call(as_root(["iptables", "-t", "nat", "-D", "POSTROUTING", *rule.split()]), check=False)
 
 
 def owner(pid_file: Path, program: str) -> int | None:
