@@ -54,7 +54,7 @@ def _beside(services: tuple[Run, ...], own: recipe.Recipe) -> tuple[Run, ...]:
         return services
     first = next((one for one in services if not one.image), Run("app"))
     main = replace(first, command="", port=own.port or first.port, health="", reloads=False)
-    return tuple(main if one is first else one for one in services) if services else (main,)
+    return (main, *(one for one in services if one is not first))
 
 
 def _restarted(services: tuple[Run, ...]) -> tuple[str, ...]:
