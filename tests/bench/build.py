@@ -205,7 +205,7 @@ def main() -> None:
     if asked.ours:
         ours(Path(asked.ours[0]), int(asked.ours[1]))
         return
-    host = hosts.up(hosts.Wish(os.environ.get("DEVBOX_REHEARSAL_HOST", "test")))
+    host = hosts.up(hosts.Wish(hosts.shared_name()))
     host.shell("usermod", "-aG", "docker", "dev")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="devbox-bench-")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from tests.rehearsal import hosts
 @pytest.fixture(scope="session")
 def init_host(bench: None) -> Iterator[hosts.RehearsalHost]:
     """A host that only this room uses, named after the shared one: two runs on one machine need not share."""
-    name = f"{os.environ.get('DEVBOX_REHEARSAL_HOST', 'test')}-init"
+    name = hosts.shared_name("init")
     yield hosts.up(hosts.Wish(name))
     hosts.down(name)
 

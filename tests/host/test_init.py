@@ -155,7 +155,7 @@ def test_missing_docker_is_said(
     rehearsal_factory: Callable[[hosts.Wish], hosts.RehearsalHost],
     desk_at: Callable[[hosts.RehearsalHost], Desk],
 ) -> None:
-    desk = desk_at(rehearsal_factory(hosts.Wish("poor", docker=False)))
+    desk = desk_at(rehearsal_factory(hosts.Wish("dockerless", docker=False)))
     said = desk.init(code=1)
     assert "Docker is not installed on the host" in said
     assert f"next: devbox init {desk.host.name} --install" in said

@@ -33,10 +33,11 @@ def sent(project: Folder) -> int:
 
 
 @pytest.fixture(scope="session")
-def trixie(bench: None) -> hosts.RehearsalHost:
-    host = hosts.up(hosts.Wish("test13", "trixie"))
+def trixie(bench: None) -> Iterator[hosts.RehearsalHost]:
+    host = hosts.up(hosts.Wish(hosts.shared_name("trixie"), "trixie"))
     host.shell("usermod", "-aG", "docker", "dev")
-    return host
+    yield host
+    hosts.down(host.name)
 
 
 @pytest.fixture(params=["bookworm", "trixie"])

@@ -17,7 +17,7 @@ from tests.pycharm.eye import Settings
 from tests.rehearsal import hosts, images
 
 TOP = Path(__file__).resolve().parents[2]
-NAME = f"{os.environ.get('DEVBOX_REHEARSAL_HOST', 'test')}-pycharm"
+NAME = hosts.shared_name("pycharm")
 """A host of this room's own, named after the shared one: two runs on one machine need not share."""
 DOCKERFILE = f'FROM {images.PYTHON_IMAGE}\nWORKDIR /app\nCMD ["python3"]\n'
 SERVICES = 'services:\n  web: {command: "python -m web", ports: ["8000:8000"]}\n'

@@ -23,8 +23,8 @@ def _parser() -> argparse.ArgumentParser:
     shell = verbs.add_parser("shell", help="root's shell in it, not through SSH")
     shell.add_argument("name")
     shell.add_argument("command", nargs=argparse.REMAINDER)
-    down = verbs.add_parser("down", help="that one, or all, with their volumes")
-    down.add_argument("name", nargs="?")
+    down = verbs.add_parser("down", help="those, or all, with their volumes")
+    down.add_argument("names", nargs="*", metavar="name")
     load = verbs.add_parser("load", help="put the python stand-in image into its daemon")
     load.add_argument("name")
     verbs.add_parser("ls", help="the running hosts")
@@ -69,7 +69,8 @@ def main() -> int:
             words = [*daemon.client(), "exec", *terminal, _host(args.name).container, *command]
             os.execvp(words[0], words)
         elif args.verb == "down":
-            print("removed:", *(hosts.down(args.name) or ["nothing"]))
+            removed = [one for name in args.names or [None] for one in hosts.down(name)]
+            print("removed:", *(removed or ["nothing"]))
         elif args.verb == "load":
             hosts.load(_host(args.name))
             print(images.PYTHON_IMAGE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,9 +28,9 @@ def bench() -> None:
 def rehearsal_host(bench: None) -> hosts.RehearsalHost:
     """The host that a run shares; tests leave it as they found it, or reset what they changed.
 
-    DEVBOX_REHEARSAL_HOST names it (`test` if unset), so that two runs on one machine need not share.
+    It stays for the next run by hand; scripts/test removes it.
     """
-    return hosts.up(hosts.Wish(os.environ.get("DEVBOX_REHEARSAL_HOST", "test")))
+    return hosts.up(hosts.Wish(hosts.shared_name()))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import time
@@ -58,6 +59,16 @@ class RehearsalHost:
     def sh(self, script: str, check: bool = True) -> str:
         """Run a line of shell as root in it."""
         return self.shell("sh", "-c", script, check=check)
+
+
+def shared_name(room: str = "") -> str:
+    """The name of the host that a run shares, or that one of its rooms does.
+
+    DEVBOX_REHEARSAL_HOST names it (`test` if unset), so that two runs on one machine need not share;
+    nor do the workers of one run.
+    """
+    parts = (os.environ.get("DEVBOX_REHEARSAL_HOST", "test"), os.environ.get("PYTEST_XDIST_WORKER"), room)
+    return "-".join(part for part in parts if part)
 
 
 def running() -> list[RehearsalHost]:

@@ -10,21 +10,24 @@ _MARKS = ("host", "browser")
 
 
 class Summary:
-    """Counts tests by their marks. (A report's keywords would not do: they hold the folders' names too.)"""
+    """Counts tests by their marks. (A report's keywords would not do: they hold the folders' names too.)
+
+    The marks travel in the reports, because with several workers the process that sums up collects
+    nothing itself.
+    """
 
     def __init__(self) -> None:
-        self._marks: dict[str, list[str]] = {}
         self._ran: Counter[str] = Counter()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Remember which test has which mark."""
+        """Let each test's report say which marks it has."""
         for item in items:
-            self._marks[item.nodeid] = [mark for mark in _MARKS if item.get_closest_marker(mark)]
+            item.user_properties += [("uses", mark) for mark in _MARKS if item.get_closest_marker(mark)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count each test that ran."""
         if report.when == "call":
-            self._ran.update(self._marks.get(report.nodeid, ()))
+            self._ran.update(str(mark) for name, mark in report.user_properties if name == "uses")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say it."""
