@@ -131,7 +131,7 @@ class Console:
     def finding(self, name: str, finding: Finding) -> None:
         """One line of a check, its fix below."""
         mark, colour = _MARKS[finding.verdict]
-        self.say(f"  {self.paint(f'{mark:>4}', colour, self.err)}  {name:<24} {finding.evidence}")
+        self.say(f"  {self.paint(f'{mark:>4}', colour, self.err)}  {name:<26} {finding.evidence}")
         if finding.fix and finding.verdict in (Verdict.FAILED, Verdict.WARNING):
             self.say(f"        fix: {finding.fix}")
 

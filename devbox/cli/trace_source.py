@@ -117,8 +117,10 @@ def resolve(store: Store, trace: str) -> str:
     found = store.matching(trace.lower())
     if len(found) == 1:
         return found[0]
-    why = "no trace begins so" if not found else f"several begin so: {', '.join(found)}"
-    raise UsageError(f"no single trace {trace!r}", why=why, next_steps=["devbox trace ls"])
+    if found:
+        said, why = f"several traces have ids that begin with {trace!r}", f"among them {', '.join(found)}"
+        raise UsageError(said, why=why, next_steps=["devbox trace ls"])
+    raise UsageError(f"no trace has an id that begins with {trace!r}", next_steps=["devbox trace ls"])
 
 
 def functions_of(run: Options, store: Store, query: Query | None) -> list[Slow]:

@@ -137,7 +137,7 @@ def test_an_id_that_fits_nothing(tmp_path: Path, spool: Path) -> None:
     done = devbox(tmp_path, "show", "ffff", "--spool", str(spool))
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "error: no single trace 'ffff': no trace begins so",
+        "error: no trace has an id that begins with 'ffff'",
         "  next: devbox trace ls",
     ]
 
