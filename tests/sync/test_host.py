@@ -479,7 +479,11 @@ def test_stopped_in_the_middle(user: User, tmp_path: Path, number: signal.Signal
 def test_two_at_once(user: User, tmp_path: Path) -> None:
     _large(user.project)
     first = _started(user)
-    _out, err = user.devbox("sync", code=1)
+    first.send_signal(signal.SIGSTOP)  # it must not be done before the second one has begun
+    try:
+        _out, err = user.devbox("sync", code=1)
+    finally:
+        first.send_signal(signal.SIGCONT)
     assert "another devbox syncs this project to this host" in err
     assert f"process {first.pid} holds the lock" in err
     assert "next: " in err
