@@ -43,8 +43,8 @@ class Session:
 
     def wish(self) -> Wish:
         """What the config wants of the host."""
+        from devbox.host import identity
         from devbox.host.model import Wish
-        from devbox.host.prepare import owner
         from devbox.ports.tree import staging_of
 
         address = self.host.address
@@ -57,7 +57,8 @@ class Session:
             port=self.config.docker.port,
             names=tuple(dict.fromkeys(names)),
             roots=tuple(dict.fromkeys(roots)),
-            owner=owner(),
+            owner=identity.owner(),
+            client=identity.client(),
             host=self.config.host,
             **self.wanted,
         )

@@ -28,8 +28,9 @@ class Said:
 
 
 def identify(wish: Wish) -> dict[str, str]:
-    """One transaction: its `id`, its `owner`, and its `deadline`."""
-    return {"id": secrets.token_hex(8), "owner": wish.owner, "deadline": str(wish.deadline)}
+    """One transaction: its `id`, whose it is, and its `deadline`."""
+    whose = {"owner": wish.owner, "client": wish.client}
+    return {"id": secrets.token_hex(8), **whose, "deadline": str(wish.deadline)}
 
 
 def apply(host: Host, plan: Plan, facts: Facts, identity: Mapping[str, str], emit: Emit) -> Said:
@@ -60,10 +61,12 @@ def _settings(plan: Plan, identity: Mapping[str, str]) -> dict[str, str]:
     return {
         "id": identity["id"],
         "owner": identity["owner"],
+        "client": identity["client"],
         "deadline": str(deadline),
         "patience": str(min(PATIENCE, max(5, deadline * PATIENCE // DEADLINE))),
         "restart": "yes" if plan.restart else "no",
         "stop_socket": "yes" if plan.stop_socket else "no",
+        "resting": " ".join(plan.resting),
         "arguments": _arguments(plan),
     }
 

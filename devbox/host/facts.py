@@ -9,7 +9,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from devbox.errors import HostError
-from devbox.host.model import Engine, Facts, File, Listener, Pending, Root, Unit
+from devbox.host.model import Facts, File
+from devbox.host.parts import Engine, Listener, Pending, Root, Unit
 from devbox.ports.host import Privilege, Script
 from devbox.rendering import templates_dir
 
@@ -116,6 +117,7 @@ def _unit(said: _Said, prefix: str) -> Unit:
     return Unit(
         load_state=values.get("LoadState", "not-found"),
         active_state=values.get("ActiveState", "inactive"),
+        file_state=values.get("UnitFileState", ""),
         fragment=values.get("FragmentPath", ""),
         drop_ins=tuple(values.get("DropInPaths", "").split()),
         environment_files=tuple(
@@ -192,4 +194,9 @@ def _pending(said: _Said) -> Pending | None:
     if "id" not in values:
         return None
     started = values.get("started", "")
-    return Pending(values["id"], values.get("owner", ""), int(started) if started.isdigit() else 0)
+    return Pending(
+        values["id"],
+        values.get("owner", ""),
+        values.get("client", ""),
+        int(started) if started.isdigit() else 0,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from devbox.host.model import MANIFEST, Change, Facts, File, digest
@@ -25,12 +25,16 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What devbox did to a host. `authority` is the fingerprint of the CA, `owner` who did it."""
+    """What devbox did to a host. `authority` is the fingerprint of the CA, `owner` who did it.
+
+    `resting`: those of Docker's units that did not run before; not known of hosts prepared by older versions.
+    """
 
     authority: str
     owner: str
     port: int
     files: tuple[Owned, ...] = ()
+    resting: tuple[str, ...] = ()
 
     def of(self, path: str) -> Owned | None:
         """What is known about that file."""
@@ -50,7 +54,7 @@ class Manifest:
                 untouched,
                 change.keep or bool(known and known.keep),
             )
-        return Manifest(self.authority, self.owner, self.port, tuple(files.values()))
+        return replace(self, files=tuple(files.values()))
 
     def dump(self) -> bytes:
         """As it stands on the host: JSON, one root-only file."""
@@ -59,6 +63,7 @@ class Manifest:
             "authority": self.authority,
             "owner": self.owner,
             "port": self.port,
+            **({"resting": list(self.resting)} if self.resting else {}),
             "files": [_owned(one) for one in self.files],
         }
         return (json.dumps(document, indent=2) + "\n").encode()
@@ -78,6 +83,7 @@ def read(facts: Facts) -> Manifest | None:
             document["owner"],
             int(document["port"]),
             tuple(_read_owned(one) for one in document["files"]),
+            tuple(map(str, document.get("resting", ()))),
         )
     except (ValueError, KeyError, TypeError):
         return None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from devbox.config.model import Endpoint
+from devbox.host.parts import Engine, Listener, Pending, Root, Unit
 
 FOLDER = "/etc/docker/devbox"
 MANIFEST = f"{FOLDER}/manifest.json"
@@ -41,63 +42,6 @@ class File:
     def sum(self) -> str:
         """The content's SHA-256, known even for secrets."""
         return self.sha256 or digest(self.content or b"")
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """A systemd unit: its file, its drop-ins and environment files in the order of systemd, and its state."""
-
-    load_state: str = "not-found"
-    active_state: str = "inactive"
-    fragment: str = ""
-    drop_ins: tuple[str, ...] = ()
-    environment_files: tuple[str, ...] = ()
-    main_pid: int = 0
-    triggered_by: tuple[str, ...] = ()
-
-    @property
-    def exists(self) -> bool:
-        return self.load_state == "loaded"
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A listening TCP socket and the program behind it ("" when it could not be seen)."""
-
-    address: str
-    port: int
-    program: str = ""
-    pid: int = 0
-
-    @property
-    def loopback(self) -> bool:
-        return self.address.startswith("127.") or self.address in ("::1", "::ffff:127.0.0.1")
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A remote root or staging folder, absolute. `state`: `absent`, `other`, or the owner's uid."""
-
-    path: str
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """What the daemon says about itself through its Unix socket; empty when nobody could ask."""
-
-    id: str = ""
-    version: str = ""
-    live_restore: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A transaction on the host that was begun and not yet proved. `started` in seconds since the epoch."""
-
-    id: str
-    owner: str
-    started: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +84,7 @@ class Facts:
     roots: tuple[Root, ...] = ()
     pending: Pending | None = None
     last: Mapping[str, str] = field(default_factory=dict)
-    """How the last transaction on this host ended: `id`, `owner`, `result`, `at`, `why`."""
+    """How the last transaction on this host ended: `id`, `owner`, `client`, `result`, `at`, `why`."""
 
     @property
     def distribution(self) -> str:
@@ -151,6 +95,12 @@ class Facts:
         """Whether dockerd does not run, and starts by itself when its socket is used."""
         return self.service.active_state == "inactive" and self.socket_unit.active_state == "active"
 
+    @property
+    def resting(self) -> tuple[str, ...]:
+        """Those of Docker's units that do not run now."""
+        units = {"docker.service": self.service, "docker.socket": self.socket_unit}
+        return tuple(name for name, unit in units.items() if unit.rests)
+
     def listening(self, port: int) -> tuple[Listener, ...]:
         return tuple(one for one in self.listeners if one.port == port)
 
@@ -159,7 +109,8 @@ class Facts:
 class Wish:
     """What is wanted of the host. `names` are the certificate's; `roots` are as written, `~` allowed.
 
-    `authority` names our certificate authority (its fingerprint), `owner` this person at this machine.
+    `authority` names our certificate authority (its fingerprint), `owner` this person at this machine, and
+    `client` the machine itself: two may have one name.
     """
 
     endpoint: Endpoint = Endpoint.TLS
@@ -170,6 +121,7 @@ class Wish:
     former: str = ""
     """The authority that ours replaces, when it does."""
     owner: str = ""
+    client: str = ""
     host: str = ""
     """The host as the user types it, for the commands that messages suggest."""
     open_firewall: bool = False
@@ -179,6 +131,10 @@ class Wish:
     """Seconds from arming to the return of the old state, when nobody proves the new one."""
     by_hand: bool = False
     """Somebody who is root there carries the plan out: that we are not is no obstacle."""
+
+    def owns(self, owner: str, client: str) -> bool:
+        """Whether a transaction that says this of itself was begun from here."""
+        return client == self.client if client else owner == self.owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +181,8 @@ class Plan:
     """Folders of ours to take away where nothing is left in them."""
     stop_socket: bool = False
     """The socket unit changes too: both units are stopped and started."""
+    resting: tuple[str, ...] = ()
+    """Units that did not run before devbox: they are stopped in place of the restart."""
     arguments: tuple[str, ...] = ()
     """dockerd's effective command line, for `dockerd --validate`."""
     stopping: tuple[str, ...] = ()

@@ -58,10 +58,11 @@ def find(facts: Facts, wish: Wish) -> Iterator[Refusal]:
 
 def _busy(facts: Facts, wish: Wish) -> Iterator[Refusal]:
     pending = facts.pending
-    if pending is not None and pending.owner != wish.owner:
+    if pending is not None and not wish.owns(pending.owner, pending.client):
         age = max(0, facts.clock - pending.started)
+        other = ", at another machine of that name," if pending.owner == wish.owner else ""
         yield Refusal(
-            f"{pending.owner} is preparing this host",
+            f"{pending.owner}{other} is preparing this host",
             f"begun {age} s ago; unproved changes are taken back by themselves within minutes",
             (f"devbox init {wish.host}   (in a few minutes)",),
         )

@@ -42,7 +42,8 @@ def make(facts: Facts, wish: Wish, server: ServerFiles | None) -> Plan:
     if refusals:
         return Plan(refusals=refusals, warnings=tuple(_warnings(facts, wish)))
     if wish.endpoint is Endpoint.SSH and manifest.read(facts):
-        return replace(undo.make(facts, wish), folders=folders)  # no port is wished any more
+        # No port is wished any more; but dockerd is, whether it ran before or not.
+        return replace(undo.make(facts, wish), folders=folders, resting=())
     secured = secure.open_ports(facts) if facts.as_root or wish.by_hand else {}
     changes = list(secured.values())
     command = ""
@@ -171,9 +172,9 @@ def _manifest(facts: Facts, wish: Wish, changes: list[Change]) -> list[Change]:
     known = manifest.read(facts)
     if known is None and not changes:
         return []
-    start = known or Manifest(wish.authority, wish.owner, wish.port)
+    start = known or Manifest(wish.authority, wish.owner, wish.port, resting=facts.resting)
     if wish.endpoint is not Endpoint.SSH:
-        start = Manifest(wish.authority, known.owner if known else wish.owner, wish.port, start.files)
+        start = replace(start, authority=wish.authority, port=wish.port)
     change = Change(MANIFEST, start.after(changes).dump(), facts.files.get(MANIFEST), 0o600)
     return [] if _same(change, facts) else [change]
 
@@ -190,6 +191,8 @@ def _warnings(facts: Facts, wish: Wish) -> Iterator[str]:
     if wish.endpoint is Endpoint.SSH and daemon.prepared(facts) and not facts.as_root:
         yield f"the TLS port of an earlier init stays open: closing it needs root ({facts.no_root})"
     yield from _about_firewalls(facts, wish)
+    if wish.endpoint is not Endpoint.SSH and facts.service.file_state == "disabled":
+        yield "docker.service is not started at boot: after a reboot, sudo systemctl start docker.service"
     if 0 <= facts.disk_free < 2_000_000_000:
         yield f"only {facts.disk_free // 1_000_000} MB are free for images"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,11 +15,6 @@ from devbox.host.room import Proposal, Room
 from devbox.ports.check import Verdict
 from devbox.ports.events import Event
 from devbox.ports.host import Privilege
-
-
-def owner() -> str:
-    """Who prepares hosts from here, as others read it."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def read(room: Room, roots: Sequence[str], endpoint: Endpoint) -> Facts:
@@ -67,9 +60,10 @@ def _prepared_by_hand(room: Room, proposal: Proposal) -> bool:
 def _settled(room: Room, wish: Wish) -> Facts:
     """The facts, after what an earlier run of ours left unproved was taken back."""
     found = read(room, wish.roots, wish.endpoint)
-    if found.pending is not None and found.pending.owner == wish.owner and found.as_root:
+    pending = found.pending
+    if pending is not None and wish.owns(pending.owner, pending.client) and found.as_root:
         room.emit(Event("init.settling", "an earlier run did not end: that is settled first"))
-        apply.settle(room.host, found.pending.id, room.emit)
+        apply.settle(room.host, pending.id, room.emit)
         found = read(room, wish.roots, wish.endpoint)
         if found.last.get("result") == "committed":
             room.emit(Event("init.last", "it had been proved: its changes stay", dict(found.last)))
@@ -81,7 +75,8 @@ def _settled(room: Room, wish: Wish) -> Facts:
 
 def _report_last(room: Room, found: Facts, wish: Wish) -> None:
     last = found.last
-    if last.get("result") == "rolled-back" and last.get("owner") == wish.owner:
+    ours = wish.owns(last.get("owner", ""), last.get("client", ""))
+    if last.get("result") == "rolled-back" and ours:
         age = max(0, found.clock - int(last.get("at") or found.clock))
         text = f"the last change was taken back {age} s ago: {last.get('why', '')}"
         room.emit(Event("init.last", text, dict(last)))

@@ -23,9 +23,14 @@ def commands(plan: Plan) -> list[str]:
     found = [f"systemctl stop {firewall.NAME}"] if walls and walls.old else []
     found += ["systemctl daemon-reload"] if plan.changes else []
     found += [f"systemctl start {firewall.NAME}"] if walls and walls.new is not None else []
-    if plan.restart and plan.stop_socket:
-        found += ["systemctl stop docker.service docker.socket", "systemctl start docker.socket"]
-    return [*found, "systemctl restart docker.service"] if plan.restart else found
+    return [*found, *_restart(plan)] if plan.restart else found
+
+
+def _restart(plan: Plan) -> list[str]:
+    both = ["systemctl stop docker.service docker.socket", "systemctl start docker.socket"]
+    if "docker.service" in plan.resting:
+        return both[:1] if "docker.socket" in plan.resting else both
+    return [*(both if plan.stop_socket else ()), "systemctl restart docker.service"]
 
 
 def data(plan: Plan) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from devbox.host import manifest, secure
-from devbox.host.manifest import Owned
+from devbox.host.manifest import Manifest, Owned
 from devbox.host.model import DAEMON_JSON, DROP_INS, FOLDER, MANIFEST, Change, Facts, Plan, Refusal, Wish
+
+SERVICE = "docker.service"
 
 
 def make(facts: Facts, wish: Wish) -> Plan:
@@ -22,14 +24,16 @@ def make(facts: Facts, wish: Wish) -> Plan:
     changes = [change for one in reversed(known.files) for change in _back(one, facts)]
     changes.append(Change(MANIFEST, None, facts.files[MANIFEST], 0o600))
     restart = any(change.path != MANIFEST for change in changes)
+    rests = SERVICE in known.resting and not facts.containers
     stopping = () if facts.engine.live_restore or not restart else facts.containers
     return Plan(
         changes=tuple(changes),
         emptied=(FOLDER, DROP_INS),
         restart=restart,
         stop_socket=any(change.path.endswith(".socket") for change in changes),
+        resting=known.resting if rests else (),
         stopping=tuple(stopping[one] or one[:12] for one in stopping) if stopping else (),
-        warnings=tuple(_remaining(known.files)),
+        warnings=tuple(_remaining(known, facts)),
     )
 
 
@@ -63,7 +67,9 @@ def _back(one: Owned, facts: Facts) -> Iterator[Change]:
         yield Change(one.path, one.old.content or b"", file, one.old.mode)
 
 
-def _remaining(files: tuple[Owned, ...]) -> Iterator[str]:
-    for one in files:
+def _remaining(known: Manifest, facts: Facts) -> Iterator[str]:
+    for one in known.files:
         if one.keep:
             yield f"{one.path} does not get back what opened a root port to everybody"
+    if SERVICE in known.resting and facts.containers:
+        yield f"{SERVICE} did not run before devbox, and is left running for the containers that run now"

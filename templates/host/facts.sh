@@ -166,7 +166,7 @@ if have ss; then
     ss -Hltnp 2>/dev/null | while read -r _ _ _ local _ process; do say listen "$local $process"; done
 fi
 df -Pk /var/lib/docker 2>/dev/null | sed -n '2s/^[^ ]* *[0-9]* *[0-9]* *\([0-9]*\) .*/disk_free_kb=\1/p'
-for path in id owner started; do
+for path in id owner client started; do
     [ ! -r "/var/lib/devbox/pending/$path" ] || say "pending.$path" "$(cat "/var/lib/devbox/pending/$path")"
 done
 [ ! -r /var/lib/devbox/last ] || sed 's/^/last./' /var/lib/devbox/last

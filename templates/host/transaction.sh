@@ -10,10 +10,10 @@
 # process, and comes again after a reboot. $pending exists from before the first change until the last word:
 #   undo       one line per file or folder, what to put back
 #   old/N      the file that stood there
-#   settings   what restarting dockerd takes here
+#   settings   what restarting dockerd takes here, and which units did not run
 #   restarted  dockerd was restarted (or was about to be)
 #   proved     the client saw it work
-# devbox puts `id`, `owner`, `restart`, `deadline` and the like before this text, the verb after it.
+# devbox puts `id`, `owner`, `client`, `restart`, `deadline` and the like before this text, the verb after it.
 # Says KEY=VALUE lines: step=…, failed=…, result=…; everything else is evidence for people.
 
 state=${DEVBOX_STATE:-/var/lib/devbox}
@@ -93,6 +93,12 @@ check_daemon() {
 
 # ---- the way back
 
+now_resting() {
+    for unit in docker.service docker.socket; do
+        case $(systemctl is-active "$unit") in inactive | failed) printf '%s ' "$unit" ;; esac
+    done
+}
+
 remember() {
     rm -rf "$state/next"
     mkdir -p "$state/next/old" && chmod 0700 "$state" "$state/next" || return 1
@@ -108,8 +114,9 @@ remember() {
     cp "$DEVBOX_STAGE/transaction.sh" "$state/next/transaction.sh" &&
         echo "$id" >"$state/next/id" &&
         echo "$owner" >"$state/next/owner" &&
+        echo "$client" >"$state/next/client" &&
         date +%s >"$state/next/started" &&
-        say stop_socket "$stop_socket" >"$state/next/settings" &&
+        { say stop_socket "$stop_socket"; say resting "$(now_resting)"; } >"$state/next/settings" &&
         flush || return 1
     mv "$state/next" "$pending"
 }
@@ -149,8 +156,8 @@ disarm() {
 # end RESULT WHY: the last word about what is pending. The order matters: a guard without anything pending
 # does nothing, something pending without a guard would stay.
 end() {
-    { say result "$1"; say id "$(cat "$pending/id")"; say owner "$(cat "$pending/owner")"; say at "$(date +%s)"
-        say why "$2"; } >"$state/last.new"
+    { say result "$1"; say why "$2"; say at "$(date +%s)"
+        for word in id owner client; do say "$word" "$(cat "$pending/$word" 2>/dev/null)"; done; } >"$state/last.new"
     mv -f "$state/last.new" "$state/last"
     rm -rf "$state/ended"
     mv "$pending" "$state/ended"
@@ -188,12 +195,16 @@ restore() {
     flush
 }
 
+setting() { sed -n "s/^$1=//p" "$pending/settings"; }
+
 back() {
     restore
     systemctl daemon-reload
     walls_up
     if [ -e "$pending/restarted" ]; then
-        systemctl kill -s KILL docker.service 2>/dev/null
+        stop_socket=$(setting stop_socket)
+        resting=$(setting resting)
+        rests docker.service || systemctl kill -s KILL docker.service 2>/dev/null
         systemctl reset-failed docker.service docker.socket 2>/dev/null
         restart_units || say step "dockerd does not come back with its old settings either"
     fi
@@ -228,7 +239,21 @@ make_folders() {
     done <"$DEVBOX_STAGE/changes"
 }
 
+# rests UNIT: it did not run before devbox, and is not to run after it.
+rests() { case " $resting " in *" $1 "*) ;; *) false ;; esac; }
+
+# Stopped as dockerd wishes to be, with its containers; its socket before it, or that would start it again.
+stop_units() {
+    systemctl stop docker.socket 2>/dev/null
+    timeout "$patience" systemctl stop docker.service || systemctl kill -s KILL docker.service
+    rests docker.socket || systemctl start docker.socket
+}
+
 restart_units() {
+    if rests docker.service; then
+        stop_units
+        return
+    fi
     if [ "$stop_socket" = yes ]; then
         systemctl stop docker.service docker.socket && systemctl start docker.socket || return 1
     fi
@@ -284,9 +309,13 @@ apply() {
         flush
         former=$(systemctl show -p InvocationID --value docker.service)
         restart_units || give_up "dockerd does not start with its new settings" docker.service "$former"
-        systemctl is-active -q docker.service ||
-            give_up "dockerd ended right after its start" docker.service "$former"
-        say step "dockerd restarted"
+        if rests docker.service; then
+            say step "dockerd stopped: it did not run before devbox"
+        else
+            systemctl is-active -q docker.service ||
+                give_up "dockerd ended right after its start" docker.service "$former"
+            say step "dockerd restarted"
+        fi
     fi
     say pid "$(systemctl show -p MainPID docker.service | cut -d= -f2)"
     say result applied
@@ -315,6 +344,4 @@ expire() {
 }
 
 patience=${patience:-75}
-stop_socket=${stop_socket:-no}
-if [ -r "$pending/settings" ]; then stop_socket=$(sed -n 's/^stop_socket=//p' "$pending/settings"); fi
 "$@"

@@ -51,6 +51,7 @@ def bookworm(*more: str, unit: str = UNIT, drop_ins: str = "", without: str = ""
         "service.MainPID=700",
         "service.TriggeredBy=docker.socket",
         "socket.LoadState=loaded",
+        "socket.ActiveState=active",
         "socket.FragmentPath=/lib/systemd/system/docker.socket",
         file_line(VENDOR, unit),
         file_line("/lib/systemd/system/docker.socket", "[Socket]\nListenStream=/run/docker.sock\n"),

@@ -79,6 +79,11 @@ class Desk:
     def main_pid(self) -> str:
         return self.host.sh("systemctl show -p MainPID --value docker.service").strip()
 
+    def units(self) -> list[str]:
+        """Of docker.service and docker.socket: whether they run, and whether they are started at boot."""
+        both = "docker.service docker.socket"
+        return self.host.sh(f"systemctl is-active {both}; systemctl is-enabled {both}", check=False).split()
+
     def reset_to(self, before: str) -> str:
         """`devbox host reset`, and every file is as it was in that snapshot; what it said."""
         said = self.devbox("host", "reset", "--yes")

@@ -16,7 +16,7 @@ from typing import Any
 from devbox import wiring
 from devbox.config.load import parse
 from devbox.errors import DevboxError
-from devbox.host import prepare
+from devbox.host import identity, prepare
 from devbox.host.model import Wish
 from devbox.host.room import Room
 from devbox.host.store import Store
@@ -140,9 +140,12 @@ class Sweep:
         return Store(self.config.host), wiring.probe(), heard.append, time.time
 
     def _wish(self) -> Wish:
-        roots = ("~/devbox/shop",)
         return Wish(
-            names=(self.desk.host.address,), roots=roots, owner=prepare.owner(), host=self.config.host
+            names=(self.desk.host.address,),
+            roots=("~/devbox/shop",),
+            owner=identity.owner(),
+            client=identity.client(),
+            host=self.config.host,
         )
 
     def _after(self, where: str) -> Outcome:

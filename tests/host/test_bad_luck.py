@@ -117,6 +117,23 @@ def test_two_operators_at_once(desk: Desk, tmp_path_factory: pytest.TempPathFact
     winner.reset_to(before)
 
 
+def test_another_machine_of_our_name_is_left_in_peace(
+    desk: Desk, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    twin = sit_down(tmp_path_factory.mktemp("twin"), desk.host)
+    running = twin.start("init", desk.host.name, "--yes")
+    _await_line(running.stderr, "files in place")
+    running.kill()
+    running.communicate()
+    pending = "cat /var/lib/devbox/pending/id"
+    left = desk.host.sh(pending)
+    assert "at another machine of that name, is preparing this host" in desk.init(code=1)
+    assert desk.host.sh(pending) == left
+    said = twin.init()
+    assert "that is settled first" in said
+    assert "the last change was taken back" in said
+
+
 def test_another_operator_is_left_in_peace(desk: Desk) -> None:
     desk.host.sh(
         "mkdir -p /var/lib/devbox/pending && cd /var/lib/devbox/pending && echo 1 >id && "

@@ -62,7 +62,7 @@ def test_nftables_and_ufw(
     rehearsal_factory: Callable[[hosts.Wish], hosts.RehearsalHost],
     desk_at: Callable[[hosts.RehearsalHost], Desk],
 ) -> None:
-    desk = desk_at(rehearsal_factory(hosts.Wish("walls", python_image=False)))
+    desk = desk_at(rehearsal_factory(hosts.Wish(hosts.shared_name("walls"), python_image=False)))
     desk.host.sh("apt-get update -q && apt-get install -q -y --no-install-recommends nftables ufw")
     desk.host.sh(_NFT)
     before, rules = desk.snapshot(), desk.host.sh("nft list table inet mine")

@@ -15,7 +15,7 @@ from devbox import wiring
 from devbox.adapters.local import LocalHost, ProcessPipe
 from devbox.adapters.ssh.running import Running
 from devbox.adapters.ssh.stage import Stage
-from devbox.host import prepare
+from devbox.host import identity, prepare
 from devbox.host.model import Wish
 from devbox.host.room import Room
 from devbox.host.store import Store
@@ -47,7 +47,7 @@ def test_a_host_prepares_itself_and_takes_it_back(desk: Desk, monkeypatch: pytes
     monkeypatch.setenv("XDG_CONFIG_HOME", desk.environment["XDG_CONFIG_HOME"])
     before = desk.snapshot()
     room = Room(ThatMachine(desk), Store("localhost"), wiring.probe(), lambda event: None, time.time)
-    wish = Wish(names=(desk.host.address,), owner=prepare.owner(), host="localhost")
+    wish = Wish(names=(desk.host.address,), owner=identity.owner(), host="localhost")
     proposal = prepare.propose(room, wish)
     assert proposal.plan.restart
     found = dict(prepare.carry_out(room, proposal))

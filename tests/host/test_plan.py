@@ -271,3 +271,37 @@ def test_undo_restores_what_stood_there_first_and_keeps_open_ports_closed() -> N
     closed = undo.make(bookworm(file_line(MANIFEST, kept.dump().decode())), WISH)
     assert [change.path for change in closed.changes] == [MANIFEST]
     assert closed.warnings
+
+
+def test_units_that_did_not_run_are_stopped_by_reset_unless_containers_need_them() -> None:
+    first = made(bookworm(without="service.ActiveState"))
+    written = next(one.new for one in first.changes if one.path == MANIFEST)
+    assert written is not None
+    lines = (file_line(MANIFEST, written.decode(), "600"), file_line(OURS, new_text(first, OURS)))
+    back = undo.make(bookworm(*lines), WISH)
+    assert back.resting == ("docker.service",)
+    stopped = ["systemctl stop docker.service docker.socket", "systemctl start docker.socket"]
+    assert show.commands(back)[1:] == stopped
+    kept = undo.make(bookworm(*lines, "running=abc web"), WISH)
+    assert kept.resting == ()
+    assert "left running for the containers" in kept.warnings[0]
+    assert show.commands(kept)[1:] == ["systemctl restart docker.service"]
+    old = {key: value for key, value in json.loads(written).items() if key != "resting"}
+    older = bookworm(file_line(MANIFEST, json.dumps(old)), lines[1])
+    assert undo.make(older, WISH).resting == (), "a manifest of before says nothing of units"
+    assert undo.make(older, WISH).restart
+
+
+def test_a_daemon_that_is_not_started_at_boot_is_named() -> None:
+    assert any(
+        "not started at boot" in one for one in made(bookworm("service.UnitFileState=disabled")).warnings
+    )
+    assert not made(bookworm("service.UnitFileState=enabled")).warnings
+
+
+def test_a_change_is_known_as_ours_by_its_machine_and_by_its_name_where_it_says_no_more() -> None:
+    wish = replace(WISH, client="1")
+    assert wish.owns("me@desk", "1")
+    assert not wish.owns("me@desk", "2")
+    assert wish.owns("me@desk", ""), "begun by an older version"
+    assert not wish.owns("eve@lab", "")

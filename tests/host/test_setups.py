@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -97,3 +98,31 @@ def test_without_socket_activation_and_with_an_earlier_drop_in(desk: Desk) -> No
         assert "nothing to do" in desk.init()
         desk.devbox("host", "reset", "--yes")
         assert desk.snapshot() == before
+
+
+def test_what_did_not_run_before_does_not_run_after_it_was_put_back(desk: Desk) -> None:
+    script = "systemctl disable -q docker.service; systemctl stop docker.socket docker.service"
+    back = "systemctl enable -q docker.service docker.socket"
+    with setup(desk, script, back):
+        before, units = desk.snapshot(), desk.units()
+        assert units == ["inactive", "inactive", "disabled", "enabled"]
+        assert "docker.service is not started at boot" in desk.init()
+        assert desk.units() == ["active", "active", "disabled", "enabled"]
+        assert "dockerd stopped: it did not run before devbox" in desk.reset_to(before)
+        assert desk.units() == units
+
+        desk.host.sh("systemctl start docker.socket")
+        units = desk.units()
+        running = desk.start("init", desk.host.name, "--yes")
+        assert running.stderr is not None
+        assert any("dockerd restarted" in line for line in running.stderr)
+        running.send_signal(signal.SIGINT)
+        assert "putting the host back" in running.communicate(timeout=120)[1]
+        assert (desk.snapshot(), desk.units()) == (before, units), "a change taken back"
+
+        desk.init()
+        image = desk.host.sh("docker image ls -q | head -1").strip()
+        desk.host.sh(f"docker run -d --name keeper {image} sleep 600")
+        said = desk.reset_to(before)
+        assert "is left running for the containers that run now" in said
+        assert desk.host.sh("docker ps --format '{{.Names}}'; docker rm -f keeper") == "keeper\nkeeper\n"
