@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.host.desk import Desk, own
+from tests.host.desk import Desk
 from tests.rehearsal import hosts
 
 pytestmark = pytest.mark.host
@@ -25,7 +25,7 @@ def test_trixie_checks_its_settings_itself_and_is_upgraded_to_docker_28(
     rehearsal_factory: Make, desk_at: Seat
 ) -> None:
     """sid's systemd wants control groups that not every machine has; its Docker runs on trixie as well."""
-    desk = desk_at(rehearsal_factory(hosts.Wish(own("trixie"), release="trixie")))
+    desk = desk_at(rehearsal_factory(hosts.Wish(hosts.shared_name("trixie"), release="trixie")))
     before = desk.snapshot()
     said = desk.init()
     assert "settings checked by dockerd" in said
@@ -64,7 +64,7 @@ def _version(desk: Desk) -> str:
 
 
 def test_docker_is_installed_where_it_is_missing(rehearsal_factory: Make, desk_at: Seat) -> None:
-    desk = desk_at(rehearsal_factory(hosts.Wish(own("bare"), docker=False)))
+    desk = desk_at(rehearsal_factory(hosts.Wish(hosts.shared_name("bare"), docker=False)))
     packages = "dpkg-query -W -f '${Package} ${Version}\\n'"
     before = set(desk.host.sh(packages).splitlines())
     said = desk.init("--install")

@@ -13,7 +13,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.host.desk import own, sit_down
+from tests.host.desk import sit_down
 from tests.host.sweep import Outcome, Sweep
 from tests.rehearsal import hosts
 
@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--verbs", default="apply,commit", help="which scripts are cut (apply,commit)")
     parser.add_argument("--kills", type=int, default=_EVENTS, help=f"kills, one after each event ({_EVENTS})")
     wish = parser.parse_args()
-    host = hosts.up(hosts.Wish(own("sweep"), python_image=False))
+    host = hosts.up(hosts.Wish(hosts.shared_name("sweep"), python_image=False))
     try:
         with tempfile.TemporaryDirectory(prefix="devbox-sweep-") as folder:
             outcomes, commands = _sweep(Sweep(sit_down(Path(folder), host)), wish)
