@@ -91,6 +91,7 @@ class Sweep:
         os.environ["DEVBOX_SSH_CONFIG"] = desk.environment["DEVBOX_SSH_CONFIG"]
         self.plain = (desk.folder / "ssh_config").read_text()
         self.old = desk.snapshot()
+        self.process = desk.main_pid()
         self.config = parse(
             f"name: shop\nhost: {desk.host.name}\nsync: [{{local: ., remote: ~/devbox/shop}}]\n"
         )
@@ -98,7 +99,7 @@ class Sweep:
     def commands(self) -> dict[str, int]:
         """How many commands each verb of the script has, in a run that nothing disturbs."""
         found = self._attempt("", 0)
-        clean(self.desk.host)
+        self._clean()
         assert found["apply"] > 50
         return found
 
@@ -158,8 +159,13 @@ class Sweep:
                 state = "new" if self._proved(room, proposal) else "new, not proved"
             else:
                 state = "old" if self._is_old() and proposal.facts.pending is None else "neither"
-        clean(self.desk.host)
+        self._clean()
         return Outcome(where, state, "; ".join(one.text for one in heard if one.text))
+
+    def _clean(self) -> None:
+        """The old state for the next cut; dockerd is only restarted where it was restarted."""
+        clean(self.desk.host, restart=self.desk.main_pid() != self.process)
+        self.process = self.desk.main_pid()
 
     def _proved(self, room: Room, proposal: Any) -> bool:
         try:

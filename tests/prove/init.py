@@ -25,6 +25,7 @@ def main() -> int:
     """1 when any state was neither old nor new."""
     parser = argparse.ArgumentParser(prog="scripts/prove init", description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="only every N-th command (1: all)")
+    parser.add_argument("--first", type=int, default=1, help="begin with this command (1)")
     parser.add_argument("--verbs", default="apply,commit", help="which scripts are cut (apply,commit)")
     parser.add_argument("--kills", type=int, default=_EVENTS, help=f"kills, one after each event ({_EVENTS})")
     wish = parser.parse_args()
@@ -51,7 +52,7 @@ def _sweep(sweep: Sweep, wish: argparse.Namespace) -> tuple[list[Outcome], dict[
     commands = sweep.commands()
     outcomes = []
     for verb in filter(None, wish.verbs.split(",")):
-        for point in range(1, commands[verb] + 1, wish.every):
+        for point in range(wish.first, commands[verb] + 1, wish.every):
             outcomes.append(_told(sweep.cut(verb, point)))
     outcomes += [_told(sweep.kill(number)) for number in range(1, wish.kills + 1)]
     return outcomes, commands
