@@ -79,7 +79,10 @@ def _firewalld(network: Network, port: int) -> Rule:
     words = f'family="ipv{network.version}" source address="{network}" port port="{port}" protocol="tcp"'
     both = "firewall-cmd -q --permanent --{0}-rich-rule='{1}' && firewall-cmd -q --{0}-rich-rule='{1}'"
     rule = f"rule {words} accept"
-    return Rule(both.format("add", rule), both.format("remove", rule))
+    # Stopped, firewalld keeps its permanent rules, and another tool takes them away.
+    offline = f"firewall-offline-cmd -q --remove-rich-rule='{rule}'"
+    remove = f"if firewall-cmd -q --state; then {both.format('remove', rule)}; else {offline}; fi"
+    return Rule(both.format("add", rule), remove)
 
 
 def _iptables(tool: str, network: Network, port: int) -> Rule:
