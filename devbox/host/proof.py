@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from devbox.host.room import Proposal, Room
 from devbox.ports.check import Check, Finding, Stage, Verdict
 from devbox.ports.events import Event
 from devbox.ports.host import Privilege, Script, Socket
+from devbox.ports.probe import Credentials
 
 SOCKET = "/var/run/docker.sock"
 _SWARM = (2377, 7946)
@@ -89,15 +91,21 @@ def demand(room: Room, findings: Findings) -> Findings:
 
 def closed(room: Room, wish: Wish) -> Findings:
     """After an undo: nobody is let in at the port any more, not even we."""
-    found = []
     name = room.host.address.hostname
-    for address in room.probe.addresses(name, wish.port):
-        for credentials in (prove.ours(room.store.folder), None):
-            answer = room.probe.ask(address, "/version", name=name, credentials=credentials)
-            if answer.let_in:
-                evidence = f"the API still answers at {address[0]}:{address[1]}"
-                found.append(("the port is closed", Finding(Verdict.FAILED, evidence)))
-    return found or [("the port is closed", Finding(Verdict.OK, f"nobody is let in at port {wish.port}"))]
+
+    def answers(address: tuple[str, int], credentials: Credentials | None) -> Finding:
+        if room.probe.ask(address, "/version", name=name, credentials=credentials).let_in:
+            return Finding(Verdict.FAILED, f"the API still answers at {address[0]}:{address[1]}")
+        return Finding(Verdict.OK, f"nobody is let in at port {wish.port}")
+
+    found = prove.run(
+        [
+            Check("the port is closed", Stage.TLS, functools.partial(answers, address, credentials))
+            for address in room.probe.addresses(name, wish.port)
+            for credentials in (prove.ours(room.store.folder), None)
+        ]
+    )
+    return [one for one in found if one[1].verdict is Verdict.FAILED] or found[:1]
 
 
 def restart_containers(room: Room, proposal: Proposal) -> None:

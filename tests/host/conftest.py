@@ -33,8 +33,8 @@ def desk_at(tmp_path: Path) -> Callable[[hosts.RehearsalHost], Desk]:
 def desk(desk_at: Callable[[hosts.RehearsalHost], Desk], init_host: hosts.RehearsalHost) -> Iterator[Desk]:
     """A desk at the shared host, which is put back after the test by what is on it."""
     made = desk_at(init_host)
-    before, process = made.snapshot(), made.main_pid()
+    before, process = made.snapshot(), made.process()
     yield made
-    clean(init_host, restart=made.main_pid() != process)
+    clean(init_host, restart=(made.snapshot(), made.process()) != (before, process))
     after = made.snapshot()
     assert after == before, "the host is not as it was before the test"

@@ -79,6 +79,12 @@ class Desk:
     def main_pid(self) -> str:
         return self.host.sh("systemctl show -p MainPID --value docker.service").strip()
 
+    def process(self) -> str:
+        """dockerd's command line, and whether it answers at its socket: a restart changes neither."""
+        command = "tr '\\0' ' ' </proc/$(systemctl show -p MainPID --value docker.service)/cmdline"
+        asked = "docker -H unix:///var/run/docker.sock version -f ok"
+        return self.host.sh(f"systemctl is-active docker.socket; {command}; {asked}", check=False)
+
     def units(self) -> list[str]:
         """Of docker.service and docker.socket: whether they run, and whether they are started at boot."""
         both = "docker.service docker.socket"
