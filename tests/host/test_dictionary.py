@@ -221,8 +221,10 @@ ROWS = (
 
 
 @pytest.fixture
-def prepared(desk: Desk) -> Desk:
-    """A prepared host, called by its own address: a published port accepts whatever is behind it."""
+def prepared(desk: Desk) -> tuple[Desk, str]:
+    """A prepared host, called by its own address: a published port accepts whatever is behind it; and how
+    its files were before."""
+    former = desk.snapshot()
     config = desk.folder / "ssh_config"
     inner = f"  HostName {desk.host.inner}\n  HostKeyAlias {desk.host.address}"
     config.write_text(config.read_text().replace(f"  HostName {desk.host.address}", inner))
@@ -233,11 +235,12 @@ def prepared(desk: Desk) -> Desk:
     desk.host.sh("systemctl daemon-reload; systemctl start deny")
     desk.init()
     desk.host.sh(f"cp -rp {_FOLDER} /root/kept")
-    return desk
+    return desk, former
 
 
-def test_every_row_is_provoked_and_said(prepared: Desk) -> None:
-    desk, wrong = prepared, []
+def test_every_row_is_provoked_and_said(prepared: tuple[Desk, str]) -> None:
+    desk, former = prepared
+    wrong: list[str] = []
     before = desk.host.sh(f"sha256sum {_FOLDER}/* {_DROP_IN}")
     for row in ROWS:
         if callable(row.spoil):
@@ -256,6 +259,7 @@ def test_every_row_is_provoked_and_said(prepared: Desk) -> None:
     assert wrong == []
     assert desk.host.sh(f"sha256sum {_FOLDER}/* {_DROP_IN}") == before
     assert _doctor(desk)["link"] == ""
+    desk.reset_to(former)
     desk.host.sh("systemctl stop deny; rm -r /root/kept /run/*.py /run/systemd/system/web.service")
 
 

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.host
 _DOOR = ("with our certificate", "without a certificate", "with a foreign certificate", "in plain HTTP")
 
 
-def test_first_and_second_init(desk: Desk) -> None:
+def test_first_and_second_init_and_reset(desk: Desk) -> None:
+    before = desk.snapshot()
     said = desk.init()
     for check in _DOOR:
         assert f"ok  {check}" in said
@@ -30,6 +31,11 @@ def test_first_and_second_init(desk: Desk) -> None:
     assert "nothing to do" in again
     assert desk.main_pid() == pid
     assert desk.snapshot() == files
+
+    desk.reset_to(before)
+    assert not desk.keys.exists()
+    assert not list(desk.folder.glob("docker/contexts/meta/*"))
+    assert "nothing of devbox" in desk.devbox("host", "reset", "--yes")
 
 
 def test_keys_are_for_their_owner_only_and_the_authoritys_never_travels(desk: Desk) -> None:
@@ -84,16 +90,6 @@ def test_nothing_is_assumed_without_a_yes(desk: Desk) -> None:
     assert desk.snapshot() == before
 
 
-def test_reset_puts_everything_back(desk: Desk) -> None:
-    before = desk.snapshot()
-    desk.init()
-    desk.devbox("host", "reset", "--yes")
-    assert desk.snapshot() == before
-    assert not desk.keys.exists()
-    assert not list(desk.folder.glob("docker/contexts/meta/*"))
-    assert "nothing of devbox" in desk.devbox("host", "reset", "--yes")
-
-
 def test_reset_does_not_touch_what_was_changed_since(desk: Desk) -> None:
     desk.init()
     drop_in = "/etc/systemd/system/docker.service.d/50-devbox.conf"
@@ -107,7 +103,7 @@ def test_reset_does_not_touch_what_was_changed_since(desk: Desk) -> None:
 def test_running_containers_run_afterwards(desk: Desk) -> None:
     image = desk.host.sh("docker image ls -q | head -1").strip()
     before = desk.snapshot()
-    desk.host.sh(f"docker run -d --name keeper {image} sleep 600")
+    desk.host.sh(f"docker run -d --stop-timeout 1 --name keeper {image} sleep 600")
     try:
         said = desk.init()
         assert "keeper" in said
