@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from devbox.errors import DevboxError
+from devbox.traces.migrate import from_version_2
 from devbox.traces.model import Operation
 from devbox.traces.schema import SCHEMA, VERSION
 
@@ -52,17 +53,28 @@ class Database:
         ):
             self.db.execute(f"PRAGMA {pragma}")
         if self._pragma("user_version") != VERSION:
-            self._create()
+            self._renew()
+
+    def _renew(self) -> None:
+        """Create the tables, or bring those of an older version along."""
+        # What is brought along is packed anew before the old place is free: the reserve is for that too.
+        self.db.execute(f"PRAGMA max_page_count = {self.bound // PAGE}")
+        with self.writing():
+            version = self._pragma("user_version")
+            if version == VERSION:  # another process was quicker
+                pass
+            elif version == 2:
+                from_version_2(self.db)
+            else:
+                self._create()
+            self.db.execute(f"PRAGMA user_version = {VERSION}")
+        self.db.execute(f"PRAGMA max_page_count = {self.room // PAGE}")
 
     def _create(self) -> None:
-        with self.writing():
-            if self._pragma("user_version") == VERSION:  # another process was quicker
-                return
-            for (table,) in self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-                self.db.execute(f"DROP TABLE {table}")
-            for statement in SCHEMA.split(";"):
-                self.db.execute(statement)
-            self.db.execute(f"PRAGMA user_version = {VERSION}")
+        for (table,) in self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            self.db.execute(f"DROP TABLE {table}")
+        for statement in SCHEMA.split(";"):
+            self.db.execute(statement)
 
     def _pragma(self, name: str) -> int:
         return int(self.db.execute(f"PRAGMA {name}").fetchone()[0])

@@ -1,14 +1,23 @@
-"""The store's tables. A change of them raises VERSION; a store of another version is set aside, not
-guessed at.
+"""The store's tables. A change of them raises VERSION, and `migrate` learns to bring older stores along; a
+store of a version that it does not know is begun anew.
 
-`share` is what a settled trace contributes to the sums (`bucket`, `trend`, `edge`, `traffic`): when it is
-settled anew or evicted, exactly that is taken back. `posting` says in which traces an operation (token: its
-id) or an attribute (token: see `share.token`) occurs.
+`share` is what a settled trace contributes to the sums (`function`, `edge`): when it is settled anew or
+evicted, exactly that is taken back. A sum is one row: its histogram and its trend are packed (`tally`;
+columns in `change`). `posting` says in which traces an operation (token: its id) or an attribute (token: see
+`share.token`) occurs.
 """
 
-VERSION = 2
+VERSION = 3
 
-SCHEMA = """
+FUNCTION_AND_EDGE = """
+CREATE TABLE function (operation INTEGER PRIMARY KEY, histogram BLOB NOT NULL, trend BLOB NOT NULL);
+CREATE TABLE edge (
+    caller TEXT, callee TEXT, road TEXT, histogram BLOB NOT NULL, traffic BLOB NOT NULL,
+    PRIMARY KEY (caller, callee, road)
+);
+"""
+
+SCHEMA = f"""
 CREATE TABLE process (
     number INTEGER PRIMARY KEY, identity TEXT UNIQUE, service TEXT NOT NULL, resource TEXT NOT NULL,
     progress TEXT NOT NULL, stored INTEGER, overrun INTEGER, unwritable INTEGER, reentered INTEGER,
@@ -30,19 +39,4 @@ CREATE TABLE span (
     process INTEGER, added TEXT, PRIMARY KEY (trace, id)
 ) WITHOUT ROWID;
 CREATE TABLE posting (token INTEGER, trace INTEGER, PRIMARY KEY (token, trace)) WITHOUT ROWID;
-CREATE TABLE bucket (
-    operation INTEGER, bucket INTEGER, calls INTEGER, errors INTEGER, self INTEGER, example INTEGER,
-    PRIMARY KEY (operation, bucket)
-) WITHOUT ROWID;
-CREATE TABLE trend (
-    window INTEGER, operation INTEGER, calls INTEGER, self INTEGER, PRIMARY KEY (window, operation)
-) WITHOUT ROWID;
-CREATE TABLE edge (
-    caller TEXT, callee TEXT, road TEXT, bucket INTEGER, calls INTEGER, errors INTEGER,
-    PRIMARY KEY (caller, callee, road, bucket)
-) WITHOUT ROWID;
-CREATE TABLE traffic (
-    window INTEGER, caller TEXT, callee TEXT, road TEXT, calls INTEGER,
-    PRIMARY KEY (window, caller, callee, road)
-) WITHOUT ROWID;
-"""
+{FUNCTION_AND_EDGE}"""

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from devbox.traces.analyse import Slow
+from devbox.traces.change import HISTOGRAM
 from devbox.traces.database import Database
 from devbox.traces.query import Query
 from devbox.traces.search import numbers
-from devbox.traces.share import Place, functions_of
-from devbox.traces.sums import Sum, slow_rows
+from devbox.traces.share import functions_of
+from devbox.traces.sums import slow_rows
+from devbox.traces.tally import Tally
 
 MOST_ADDED = 3_000
 """Traces, the newest that fit."""
@@ -40,18 +42,23 @@ def functions_among(database: Database, query: Query) -> Selection:
 
 
 def _functions(database: Database, traces: Sequence[int]) -> list[Slow]:
-    found: dict[Place, list[int]] = {}
+    found: dict[int, dict[int, list[int]]] = {}
     for number, operation, bucket, calls, errors, own in _entries(database, traces):
-        one = found.get((operation, bucket))
+        buckets = found.setdefault(operation, {})
+        one = buckets.get(bucket)
         if one is None:
-            found[operation, bucket] = [calls, errors, own, number]
+            buckets[bucket] = [calls, errors, own, number]
             continue
         one[0] += calls
         one[1] += errors
         one[2] += own
         if number > one[3]:
             one[3] = number
-    return slow_rows(database, [Sum(*place, *values) for place, values in sorted(found.items())])
+    return slow_rows(database, [(operation, _histogram(buckets)) for operation, buckets in found.items()])
+
+
+def _histogram(buckets: dict[int, list[int]]) -> Tally:
+    return Tally.of([(bucket, *buckets[bucket]) for bucket in sorted(buckets)], HISTOGRAM)
 
 
 def _entries(database: Database, wanted: Sequence[int]) -> Iterator[tuple[int, ...]]:

@@ -23,8 +23,6 @@ TAG = 1 << 32
 """Tokens from here on are of attributes."""
 LONGEST_VALUE = 200
 
-Place = tuple[int, int]
-"""An operation and a bucket."""
 Row = tuple[bytes, bytes | None, int, int, int, int, str | None]
 """A stored span: id, parent, operation, start, took, status, added."""
 
@@ -43,8 +41,8 @@ def plain(value: Any) -> str:
 
 @dataclass(slots=True)
 class Share:
-    """`functions`: (operation, bucket) -> calls, errors, self time; `edges`: (caller, callee, road, bucket)
-    -> calls, errors; `window`: the trend's step in which the trace began.
+    """`functions`: by (operation, bucket), both again, calls, errors, self time, as they are stored; `edges`:
+    (caller, callee, road, bucket) -> calls, errors; `window`: the trend's step in which the trace began.
     """
 
     window: int = 0
@@ -53,9 +51,8 @@ class Share:
 
     def packed(self) -> str:
         """As it is stored beside the trace."""
-        functions = [[*key, *values] for key, values in self.functions.items()]
         edges = [[*key, *values] for key, values in self.edges.items()]
-        return compact([self.window, functions, edges])
+        return compact([self.window, list(self.functions.values()), edges])
 
     @classmethod
     def unpacked(cls, text: str | None) -> Share:
@@ -65,7 +62,7 @@ class Share:
         window, functions, edges = json.loads(text)
         return cls(
             window,
-            {(one[0], one[1]): one[2:] for one in functions},
+            {(one[0], one[1]): one for one in functions},
             {(one[0], one[1], one[2], one[3]): one[4:] for one in edges},
         )
 
@@ -93,11 +90,11 @@ def share_of(rows: Sequence[Row], operations: Mapping[int, Operation]) -> Share:
         own = uncovered(start, start + took, children[span]) if has_children else took
         found = functions.get(key := (operation, bucket(own)))
         if found is None:
-            functions[key] = [1, int(status == FAILED), own]
+            functions[key] = [*key, 1, int(status == FAILED), own]
         else:
-            found[0] += 1
-            found[1] += status == FAILED
-            found[2] += own
+            found[2] += 1
+            found[3] += status == FAILED
+            found[4] += own
         edge = _edge(row, owner, has_children)
         if edge is not None:
             calls = share.edges.setdefault((*edge, bucket(took)), [0, 0])

@@ -47,25 +47,37 @@ class Writer:
         numbers = {key: self._operation(one) for key, one in operations.items()}
         rows: dict[int, list[Row]] = {}
         postings: list[tuple[int, int]] = []
-        for number, found in zip(self._traces(by_trace), by_trace.values(), strict=True):
+        traces = self._traces([bytes.fromhex(trace) for trace in by_trace])
+        for number, found in zip(traces, by_trace.values(), strict=True):
             rows[number] = [_row(number, owner, numbers[id(span.operation)], span) for span in found]
             postings += [(one, number) for one in _tokens(found, rows[number])]
-        self._add(rows, len(spans))
+        self._add(rows, {number: name for number, name in traces.items() if name}, len(spans))
         postings.sort()  # the index is written in its own order then
         self._db.executemany("INSERT OR IGNORE INTO posting VALUES (?, ?)", postings)
 
-    def _add(self, rows: Mapping[int, Sequence[Row]], amount: int) -> None:
+    def _add(self, rows: Mapping[int, Sequence[Row]], new: Mapping[int, bytes], amount: int) -> None:
         before = self._db.total_changes
         self._db.executemany(
             "INSERT OR IGNORE INTO span VALUES (?,?,?,?,?,?,?,?,?)", chain.from_iterable(rows.values())
         )
-        if self._db.total_changes - before == amount:
-            self._db.executemany(_COUNT, [_counted(number, found) for number, found in rows.items()])
+        known = rows if self._db.total_changes - before == amount else {}
+        self._db.executemany(
+            "INSERT INTO trace VALUES (?,?,?,?,?,?,?,1,NULL,NULL)",
+            [
+                (number, name, *_counted(known.get(number) or self._stored(number)))
+                for number, name in new.items()
+            ],
+        )
+        if known:
+            old = [(number, found) for number, found in rows.items() if number not in new]
+            self._db.executemany(_COUNT, [(*_counted(found), number) for number, found in old])
             return
-        for number in rows:  # some were known: after a kill, or sent twice
+        for number in rows.keys() - new:  # some were known: after a kill, or sent twice
             self._db.execute("UPDATE trace SET spans = 0, errors = 0 WHERE number = ?", (number,))
-            whole = self._db.execute("SELECT * FROM span WHERE trace = ?", (number,)).fetchall()
-            self._db.execute(_COUNT, _counted(number, whole))
+            self._db.execute(_COUNT, (*_counted(self._stored(number)), number))
+
+    def _stored(self, number: int) -> list[Row]:
+        return self._db.execute("SELECT * FROM span WHERE trace = ?", (number,)).fetchall()
 
     def _process(self, process: Process) -> int:
         self._db.execute(
@@ -77,20 +89,22 @@ class Writer:
         ).fetchone()
         return int(row[0])
 
-    def _traces(self, found: Mapping[str, Sequence[Span]]) -> list[int]:
-        """The numbers of these traces, in their order; new ones are added."""
-        names = [bytes.fromhex(trace) for trace in found]
-        starts = [spans[0].start for spans in found.values()]
-        self._db.executemany(
-            "INSERT OR IGNORE INTO trace VALUES (NULL,?,?,?,0,0,NULL,1,NULL,NULL)",
-            zip(names, starts, starts, strict=True),
-        )
+    def _traces(self, names: Sequence[bytes]) -> dict[int, bytes]:
+        """The numbers of these traces, in their order; of those that are new with their names."""
         numbers: dict[bytes, int] = {}
         for at in range(0, len(names), MOST_VALUES):
             some = names[at : at + MOST_VALUES]
             marks = ",".join("?" * len(some))
             numbers.update(self._db.execute(f"SELECT id, number FROM trace WHERE id IN ({marks})", some))
-        return [numbers[name] for name in names]
+        (last,) = self._db.execute("SELECT coalesce(max(number), 0) FROM trace").fetchone()
+        found: dict[int, bytes] = {}
+        for name in names:
+            if name in numbers:
+                found[numbers[name]] = b""
+            else:
+                last += 1
+                found[last] = name
+        return found
 
     def _operation(self, operation: Operation) -> int:
         if operation in self._known:
@@ -131,15 +145,14 @@ def _row(number: int, owner: int, operation: int, span: Span) -> Row:
     )
 
 
-def _counted(number: int, rows: Sequence[Row]) -> tuple[Any, ...]:
-    """Values for `_COUNT`."""
+def _counted(rows: Sequence[Row]) -> tuple[Any, ...]:
+    """What a trace's row says of its spans: first start, last end, how many, how many failed, the root."""
     return (
         min(row[4] for row in rows),
         max(row[4] + row[5] for row in rows),
         len(rows),
         sum(row[6] == _FAILED for row in rows),
         next((row[3] for row in rows if row[2] is None), None),
-        number,
     )
 
 

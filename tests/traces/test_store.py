@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +27,12 @@ from devbox.traces.ingest import collect
 from devbox.traces.model import Span
 from devbox.traces.query import parse
 from devbox.traces.store import Progress, Store
+from devbox.traces.tally import Tally
 from tests.traces.made import START, process, spans
 from tests.traces.reading import ROOT, run
 from tests.traces.reference import service_map, slowest
+
+CAPTURED = Path(__file__).parent / "captured"
 
 
 @pytest.fixture
@@ -84,6 +90,54 @@ def test_sums_are_the_same_in_whatever_order_and_pieces_spans_arrive(seed: int, 
         store.close()
         for left in Path("/tmp").glob(f"devbox-sums-{os.getpid()}-{seed}.db*"):
             left.unlink()
+
+
+def test_a_store_of_the_version_before_is_brought_along(tmp_path: Path) -> None:
+    """Written by devbox as it was then: `spans(11, 40)`, added and settled in two halves."""
+    path = tmp_path / "traces.db"
+    path.write_bytes(gzip.decompress((CAPTURED / "store-2.db.gz").read_bytes()))
+    everything = list(spans(11, 40))
+    store = Store(path)
+    trends = [row.trend for row in store.functions()]
+    check_sums(store, everything)
+    assert all(any(trend) == (row.total > 0) for trend, row in zip(trends, store.functions(), strict=True))
+    assert any(edge.rate for edge in store.edges())
+    more = list(spans(12, 40))
+    store.add(process(), more)
+    check_sums(store, everything + more)  # and what it has can still be taken back:
+    assert store.forget(START + 20_000_000_000) == 40
+    check_sums(store, list(store.spans()))
+    store.close()
+
+
+def test_a_store_of_a_version_that_nobody_knows_is_begun_anew(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "traces.db")) as other:
+        other.execute("CREATE TABLE span (strange)")
+        other.execute("PRAGMA user_version = 99")
+    store = Store(tmp_path / "traces.db")
+    store.add(process(), list(spans(1, 3)))
+    check_sums(store, list(spans(1, 3)))
+    store.close()
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(-3, 3), st.integers(0, 1 << 50))))
+def test_a_packed_tally_counts_as_a_dictionary_does(changes: list[tuple[int, int, int]]) -> None:
+    expected: dict[int, list[int]] = {}
+    packed = b""
+    for key, calls, took in changes:
+        tally = Tally(2, packed)
+        tally.add(key, (calls, took))
+        packed = tally.packed()
+        one = expected.setdefault(key, [0, 0])
+        one[0] += calls
+        one[1] += took
+        if one[0] <= 0:
+            del expected[key]
+    found = Tally(2, packed)
+    assert {key: list(values) for key, *values in zip(found.keys, *found.columns, strict=True)} == expected
+    assert list(found.keys) == sorted(expected)
+    assert Tally.of([(key, *expected[key]) for key in sorted(expected)], 2).packed() == packed
+    assert list(Tally(2, found.packed(3)).keys) == sorted(expected)[-3:]
 
 
 def test_a_late_span_re_opens_its_trace(store: Store) -> None:
