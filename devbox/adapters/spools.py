@@ -34,7 +34,8 @@ class LocalSpools:
         live = {name.split(".")[0] for name in names if name.endswith(".meta")} - dead
         for name in names:
             offset = offsets.get(name, 0)
-            if offset < 0:
+            if offset < 0:  # whoever has read it was killed before it removed it
+                self.remove([name])
                 continue
             # A process removes its oldest segment when its spool is full: that one is gone then.
             with contextlib.suppress(FileNotFoundError), open(self._folder / name, "rb") as file:
@@ -87,7 +88,7 @@ done
 for name in $(ls); do
     case $name in *.meta|*.ring) ;; *) continue ;; esac
     offset=$(awk -v n="$name" '$1 == n {{ print $2 }}' "$DEVBOX_STAGE/offsets")
-    [ "${{offset:-0}}" = -1 ] && continue
+    [ "${{offset:-0}}" = -1 ] && {{ rm -f "$name" 2>/dev/null; continue; }}
     meta=${{name%%.*}}.meta
     live=1
     case $dead in */"$meta"/*) live=0 ;; esac

@@ -91,7 +91,7 @@ def collected(run: Options, spool: Path | None, local: bool) -> Iterator[Store]:
     try:
         with found.opened(0) as source:
             brought = collect(source, store)
-        for name in brought.unreadable:
+        for name in sorted(brought.unreadable):
             run.console.warn(f"not a spool of this version of devbox, left alone: {name}")
         store.settle()
         yield store

@@ -28,9 +28,8 @@ class SpoolSource(Protocol):
 
     def poll(self, offsets: Mapping[str, int]) -> Iterator[SpoolChunk]:
         """Every file of the folder, in the order of names (a process's meta file and segments together),
-        from the
-        given offset on (0 for others); files with an offset of -1 are left
-        out. An absent folder is an empty one.
+        from the given offset on (0 for others). Files with an offset of -1 are done with: they are left out,
+        and removed if that can be. An absent folder is an empty one.
 
         Raises `ConnectionLost` when the host is out of reach.
         """

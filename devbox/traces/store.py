@@ -20,6 +20,7 @@ from devbox.traces.reading import all_spans, beside, number_of, outline, span_of
 from devbox.traces.search import search, summaries
 from devbox.traces.selection import Selection, functions_among
 from devbox.traces.share import Row
+from devbox.traces.staging import Stage
 from devbox.traces.writing import Writer
 
 DEFAULT_BOUND = 512 << 20
@@ -51,6 +52,8 @@ class Store:
         self._db = self._database.db
         self._writer = Writer(self._db)
         self._version = 0
+        self.stage = Stage(path.with_name(f"{path.name}.stage"), self._database.bound)
+        """What is on disk and not yet in here: at most as much again."""
 
     def close(self) -> None:
         self._db.close()
@@ -124,19 +127,13 @@ class Store:
             self._keep(process, progress)
 
     def _keep(self, process: Process, progress: Progress) -> None:
-        text = json.dumps(
-            {
-                "offsets": dict(progress.offsets),
-                "meta": progress.meta,
-                "seen": progress.seen,
-            }
-        )
+        said = {"offsets": dict(progress.offsets), "meta": progress.meta, "seen": progress.seen}
         account = progress.account
         self._db.execute(
             "UPDATE process SET progress = ?, stored = ?, overrun = ?, unwritable = ?, reentered = ?,"
             " torn = ? WHERE identity = ?",
             (
-                text,
+                json.dumps(said),
                 account.stored,
                 account.overrun,
                 account.unwritable,

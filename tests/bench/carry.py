@@ -1,32 +1,46 @@
 """From a process that ends 100,000 spans a second to the store, beside opentelemetry-sdk with its batch
 processor and OTLP/HTTP: how many are carried, how many are lost.
 
-scripts/bench carry [SECONDS]      (default 60; the spool's bound is printed, the disk is freed afterwards)
+scripts/bench carry [SECONDS]      (default 60; the disk is freed afterwards)
+
+Everything is as it is by default; the second run collects over SSH (a real sshd on loopback), the third shows
+what happens beyond the spool's bound.
 """
 
 from __future__ import annotations
 
 import http.server
+import os
 import subprocess
 import sys
 import tempfile
 import textwrap
 import threading
 import time
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from devbox.adapters.spools import LocalSpools
+from devbox.adapters.spools import HostSpools, LocalSpools
+from devbox.adapters.ssh.connection import connect
+from devbox.ports.traces import SpoolSource
 from devbox.traces.model import Account
 from devbox.traces.page.collector import Collector, Rhythm
 from devbox.traces.store import Store
 from devbox.web.live import Channel
+from tests.ssh.sshd import sshd
 from tests.traces.reading import started
+
+Opening = Callable[[Path, Path], AbstractContextManager[SpoolSource]]
 
 RATE = 100_000
 PER_REQUEST = 10
 STORE_BOUND = 8 << 30
+"""So that nothing is evicted, and can be counted afterwards."""
+BEYOND = 16 << 20
 PACED = f"""
     import time
     def offer(request, seconds):
@@ -75,8 +89,61 @@ THEIRS = (
 )
 
 
-def ours(seconds: float, bound: int, collecting: bool) -> tuple[int, Account, float]:
-    """Spans ended; where they are; seconds from the last one's end until all were stored."""
+@contextmanager
+def local(folder: Path, spool: Path) -> Iterator[SpoolSource]:
+    """The spool, as a folder of this machine."""
+    yield LocalSpools(spool)
+
+
+@contextmanager
+def over_ssh(folder: Path, spool: Path) -> Iterator[SpoolSource]:
+    """The spool, as it is read on a host."""
+    with sshd(folder / "sshd") as server:
+        (folder / "ssh_config").write_text(server.stanza("box"))
+        with (
+            patch.dict(os.environ, DEVBOX_SSH_CONFIG=str(folder / "ssh_config")),
+            connect("box", None) as host,
+        ):
+            yield HostSpools(host, [str(spool)])
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Spans ended; where they are; the most that the spool and the segments that wait took, in bytes; seconds
+    from the last span's end until all were stored.
+    """
+
+    ended: int
+    account: Account
+    spool: int
+    waiting: int
+    behind: float
+
+
+class _Peaks(threading.Thread):
+    """Watches how large folders become, until it is stopped."""
+
+    def __init__(self, *folders: Path) -> None:
+        super().__init__(daemon=True)
+        self.found = dict.fromkeys(folders, 0)
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.2):
+            for folder in self.found:
+                self.found[folder] = max(self.found[folder], _size(folder))
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_blocks * 512
+    return total
+
+
+def ours(seconds: float, source: Opening, collecting: bool = True, **env: str) -> Carried:
+    """Offer spans to our recorder and collector."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         spool = folder / "spool"
@@ -84,9 +151,10 @@ def ours(seconds: float, bound: int, collecting: bool) -> tuple[int, Account, fl
         def opened() -> Store:
             return Store(folder / "traces.db", STORE_BOUND)
 
-        collector = Collector(lambda: nullcontext(LocalSpools(spool)), opened, Channel(), Rhythm(0.05, 1e9))
-        code = OURS.replace("SECONDS", str(seconds))
-        with started(code, spool, DEVBOX_TRACE_SPOOL_BYTES=str(bound)) as process:
+        peaks = _Peaks(spool, opened().stage.folder)
+        collector = Collector(lambda: source(folder, spool), opened, Channel(), Rhythm(0.05, 1e9))
+        with started(OURS.replace("SECONDS", str(seconds)), spool, **env) as process:
+            peaks.start()
             if collecting:
                 collector.start()
             assert process.stdout is not None
@@ -97,11 +165,12 @@ def ours(seconds: float, bound: int, collecting: bool) -> tuple[int, Account, fl
         while any(spool.iterdir()):
             time.sleep(0.05)
         behind = time.monotonic() - last
+        peaks.ended.set()
         collector.stop()
         store = opened()
         account = store.accounts()["app"]
         store.close()
-        return ended, account, behind
+        return Carried(ended, account, *peaks.found.values(), behind)
 
 
 class _Sink(http.server.BaseHTTPRequestHandler):
@@ -148,20 +217,30 @@ def theirs(seconds: float) -> tuple[int, int]:
     return int(said), arrived
 
 
+def _say(name: str, found: Carried) -> None:
+    account = found.account
+    print(
+        f"devbox, {name}: {found.ended:,} ended, {account.stored:,} stored, {account.dropped:,} dropped and"
+        f" counted, {found.ended - account.created} unaccounted; at most {found.spool >> 20} MiB of spool,"
+        f" {found.waiting >> 20} MiB waiting; all in after {found.behind:.1f} s",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Print the table."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     print(f"{RATE:,} spans/s offered, {PER_REQUEST} to a request, for {seconds:.0f} s")
-    for collecting, bound in ((True, 512 << 20), (True, 64 << 20), (False, 16 << 20)):
-        ended, account, behind = ours(seconds if collecting else seconds / 6, bound, collecting)
-        who = "collected meanwhile" if collecting else "nobody collects meanwhile"
-        unaccounted = ended - account.created
-        print(
-            f"devbox, spool bound {bound >> 20} MiB, {who}: {ended:,} ended, {account.stored:,} stored, "
-            f"{account.dropped:,} dropped and counted, {unaccounted} unaccounted; "
-            f"all in after {behind:.1f} s",
-            flush=True,
-        )
+    beyond = {"DEVBOX_TRACE_SPOOL_BYTES": str(BEYOND)}
+    for name, found in (
+        ("default settings", lambda: ours(seconds, local)),
+        ("default settings, over SSH", lambda: ours(seconds, over_ssh)),
+        (
+            f"spool bound {BEYOND >> 20} MiB, nobody collects",
+            lambda: ours(seconds / 6, local, False, **beyond),
+        ),
+    ):
+        _say(name, found())
     ended, arrived = theirs(seconds / 3)
     lost = 1 - arrived / ended
     rate = arrived / (seconds / 3)

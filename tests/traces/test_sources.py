@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
+import sys
+import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +22,11 @@ from devbox.adapters.ssh.connection import connect
 from devbox.ports.traces import SpoolSource
 from devbox.tracer import layout
 from devbox.traces.decode import Decoder, SegmentHead
-from devbox.traces.ingest import collect
+from devbox.traces.ingest import collect, collect_some
+from devbox.traces.model import Account, Span
 from devbox.traces.store import Store
 from tests.ssh.sshd import sshd
-from tests.traces.reading import run, started
+from tests.traces.reading import ROOT, run, started
 
 
 @pytest.fixture(params=["local", "ssh"])
@@ -101,6 +106,116 @@ def test_liveness_is_the_writers(source: SpoolSource, spool: Path) -> None:
     assert {chunk.live for chunk in source.poll({})} == {False}
 
 
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every full segment waits on disk, and is read piece by piece."""
+    monkeypatch.setattr("devbox.traces.ingest.IN_MEMORY", -1)
+    monkeypatch.setattr("devbox.traces.ingest.ROUND", -1)
+    monkeypatch.setattr("devbox.traces.ingest.PIECE", 1 << 16)
+
+
+def rounds(source: SpoolSource, store: Store) -> Iterator[list[Span]]:
+    """Collect in rounds while there is more, and what each of them brought."""
+    more = True
+    while more:
+        brought: list[Span] = []
+        more = collect_some(source, store, brought.extend).more
+        yield brought
+
+
+@pytest.mark.usefixtures("waiting")
+def test_a_spool_is_emptied_before_it_is_read(source: SpoolSource, store: Store, spool: Path) -> None:
+    with started(COUNTING, spool) as process:
+        ends(process, 9000)
+        assert len(list(spool.glob("*.ring"))) > 2
+        numbers = []
+        for brought in rounds(source, store):
+            if not numbers:
+                assert len(list(spool.glob("*.ring"))) == 1, "the one that is being written"
+            numbers += [span.attributes["number"] for span in brought]
+        ends(process, 1)
+    numbers += [span.attributes["number"] for brought in rounds(source, store) for span in brought]
+    assert numbers == list(range(9001))
+    assert store.accounts() == {"app": Account(9001)}
+    assert list(spool.iterdir()) == []
+    assert store.stage.names == []
+
+
+@pytest.mark.usefixtures("waiting")
+def test_what_waits_is_read_though_the_spool_is_gone(source: SpoolSource, store: Store, spool: Path) -> None:
+    run("for number in range(9000):\n    with tracer.span('work', number=number): pass", spool)
+    first = next(rounds(source, store))
+    assert 0 < len(first) < 9000
+    shutil.rmtree(spool)
+    assert collect(source, store).spans == 9000 - len(first)
+    assert {span.operation.name for span in store.spans()} == {"work"}
+
+
+@pytest.mark.usefixtures("waiting")
+def test_what_waits_has_its_own_bound_and_the_rest_stays_in_the_spool(
+    source: SpoolSource, store: Store, spool: Path
+) -> None:
+    run("for number in range(9000):\n    with tracer.span('work', number=number): pass", spool)
+    store.stage.bound = 3 << 20
+    numbers = []
+    for brought in rounds(source, store):
+        assert sum(path.stat().st_blocks * 512 for path in store.stage.folder.iterdir()) <= store.stage.bound
+        numbers += [span.attributes["number"] for span in brought]
+    assert numbers == list(range(9000))
+    assert store.accounts() == {"app": Account(9000)}
+
+
+@pytest.mark.usefixtures("waiting")
+def test_where_nothing_may_wait_it_stays_in_the_spool(store: Store, spool: Path, tmp_path: Path) -> None:
+    (tmp_path / "traces.db.stage").write_text("in the way, as a full disk would be")
+    run("for number in range(3000):\n    with tracer.span('work', number=number): pass", spool)
+    there = {path.name for path in spool.iterdir()}
+    found = collect_some(LocalSpools(spool), store, lambda spans: None)
+    assert (found.spans, found.more) == (0, False)  # no more for now: it is tried again after a pause
+    assert {path.name for path in spool.iterdir()} == there
+    (tmp_path / "traces.db.stage").unlink()
+    assert collect(LocalSpools(spool), store).spans == 3000
+
+
+COLLECTOR = """
+    import sys
+    from pathlib import Path
+    from devbox.adapters.spools import LocalSpools
+    from devbox.traces import ingest
+    from devbox.traces.store import Store
+    ingest.IN_MEMORY = ingest.ROUND = -1
+    ingest.PIECE = 1 << 16
+    store = Store(Path({database!r}))
+    print("go", flush=True)
+    while True:
+        ingest.collect_some(LocalSpools(Path({spool!r})), store, lambda spans: None)
+"""
+
+
+def test_a_collector_killed_while_segments_wait_loses_and_repeats_nothing(
+    store: Store, spool: Path, tmp_path: Path
+) -> None:
+    rng = random.Random(7)
+    code = textwrap.dedent(COLLECTOR).format(database=str(tmp_path / "traces.db"), spool=str(spool))
+    total = 0
+    with started(COUNTING, spool) as process:
+        for _ in range(8):
+            argv = [sys.executable, "-c", code]
+            with subprocess.Popen(
+                argv, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}
+            ) as one:
+                assert one.stdout is not None
+                one.stdout.readline()
+                ends(process, 4000)
+                total += 4000
+                time.sleep(rng.random() * 0.2)
+                one.kill()
+    assert collect(LocalSpools(spool), store).spans <= total
+    assert sorted(span.attributes["number"] for span in store.spans()) == list(range(total))
+    assert store.accounts() == {"app": Account(total)}
+    assert list(spool.iterdir()) == []
+
+
 FLOCK = """#!/bin/sh
 # As flock; before it answers for the first time, the writer goes on a little, and dies.
 if mkdir {folder}/once 2>/dev/null; then
@@ -174,6 +289,7 @@ def test_files_that_are_done_with_are_not_read_again(source: SpoolSource, spool:
     names = [chunk.name for chunk in source.poll({})]
     assert len(names) == 2
     assert [chunk.name for chunk in source.poll({names[0]: -1})] == names[1:]
+    assert [path.name for path in spool.iterdir()] == names[1:]  # its reader had no time to remove it
 
 
 @pytest.mark.parametrize(

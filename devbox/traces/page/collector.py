@@ -11,7 +11,7 @@ from typing import Any
 
 from devbox.errors import DevboxError
 from devbox.ports.traces import SpoolSource
-from devbox.traces.ingest import collect
+from devbox.traces.ingest import collect_some
 from devbox.traces.otlp.intake import Onward
 from devbox.traces.page.documents import summary
 from devbox.traces.store import Store
@@ -69,9 +69,8 @@ class Collector(threading.Thread):
     def _collect(self, source: SpoolSource, store: Store) -> None:
         aged = 0.0
         while not self._ended.is_set():
-            found = collect(source, store)
+            found = collect_some(source, store, self.onward)
             self._say("")
-            self.onward(found.brought)
             grown = found.traces
             if store.changed():  # by our intake, or by another command that collects for this store
                 grown |= {one.trace_id for one in store.traces(MOST_TOLD // 4)}
@@ -81,7 +80,8 @@ class Collector(threading.Thread):
             if time.monotonic() - aged > AGES_EVERY:
                 aged = time.monotonic()
                 store.forget(int((time.time() - self._retention) * 1e9))
-            self._ended.wait(self._pause)
+            if not found.more:
+                self._ended.wait(self._pause)
 
     def _tell(self, store: Store, traces: set[str]) -> None:
         grown = store.summaries(list(traces)[:MOST_TOLD])
