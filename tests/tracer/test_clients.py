@@ -8,6 +8,7 @@ import importlib
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,18 +18,20 @@ from wsgiref.simple_server import make_server
 
 import httpx
 import pika
+import psycopg
 import pytest
 import redis
 import redis.asyncio
 import requests
 import sqlalchemy
+from psycopg.sql import SQL, Identifier, Literal
 
 from devbox import tracer
 from devbox.traces.model import Span
 from tests.tracer.inside import recording
 from tests.tracer.test_apps import Quiet
 from tests.traces.reading import Reader
-from tests.workload.brokers import Kafka, RabbitMQ, Redis
+from tests.workload.brokers import Kafka, Postgres, RabbitMQ, Redis
 
 
 @contextmanager
@@ -178,6 +181,83 @@ def test_redis_commands_without_their_values(
     assert spans[0].attributes["server.address"] in ("127.0.0.1", "localhost")
     assert {span.operation.file for span in spans} == {__file__}
     assert "secret" not in str(spans)
+
+
+@pytest.fixture(scope="module")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    # Its server runs as a user of its own, who may not look into pytest's folders.
+    with tempfile.TemporaryDirectory(prefix="tracer-postgres-") as folder:
+        server = Postgres(Path(folder))
+        server.start()
+        yield server.url
+        server.stop()
+
+
+def _psycopg(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TEMPORARY TABLE t (a text)")
+        with connection.cursor() as cursor:
+            cursor.executemany("INSERT INTO t\n VALUES (%s)", [("secret",), ("b",)])
+        query = SQL("SELECT * FROM {} WHERE a = {}").format(Identifier("t"), Literal("secret"))
+        with connection.cursor("named") as cursor:
+            assert cursor.execute(query).fetchall() == [("secret",)]
+        connection.commit()
+        connection.commit()  # of nothing
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            connection.execute(b"SELECT * FROM nowhere")
+
+
+def _psycopg_async(url: str) -> None:
+    async def work() -> None:
+        async with await psycopg.AsyncConnection.connect(url) as connection:
+            await connection.execute("CREATE TEMPORARY TABLE t (a text)")
+            async with connection.cursor() as cursor:
+                await cursor.executemany("INSERT INTO t\n VALUES (%s)", [("secret",), ("b",)])
+            query = SQL("SELECT * FROM {} WHERE a = {}").format(Identifier("t"), Literal("secret"))
+            async with connection.cursor("named") as named:
+                await named.execute(query)
+                assert await named.fetchall() == [("secret",)]
+            await connection.commit()
+            await connection.commit()
+            with pytest.raises(psycopg.errors.UndefinedTable):
+                await connection.execute(b"SELECT * FROM nowhere")
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("use", [_psycopg, _psycopg_async])
+def test_postgresql_statements_without_their_values(
+    reader: Reader, postgres_url: str, use: Callable[[str], None]
+) -> None:
+    with recording(reader, hooks=True), tracer.span("root"):
+        use(postgres_url)
+    spans = [span for span in reader.spans() if span.operation.kind == "client"]
+    assert [span.attributes["db.query.text"] for span in spans] == [
+        "CREATE TEMPORARY TABLE t (a text)",
+        "INSERT INTO t VALUES (%s)",
+        'SELECT * FROM "t" WHERE a = ?',
+        "commit",
+        "SELECT * FROM nowhere",
+        "commit",
+    ]
+    assert [span.operation.name for span in spans][2:4] == ["postgresql SELECT", "postgresql COMMIT"]
+    assert [span.status for span in spans] == ["unset"] * 4 + ["error", "unset"]
+    assert {span.parent_id for span in spans} == {reader.named("root").span_id}
+    assert {span.attributes["db.namespace"] for span in spans} == {"postgres"}
+    assert {span.attributes["server.address"] for span in spans} == {"127.0.0.1"}
+    assert {span.operation.file for span in spans} == {__file__}
+    assert "secret" not in str(spans)
+
+
+def test_postgresql_below_sqlalchemy_is_told_once(reader: Reader, postgres_url: str) -> None:
+    with recording(reader, hooks=True), tracer.span("root"):
+        engine = sqlalchemy.create_engine(postgres_url.replace("postgresql", "postgresql+psycopg"))
+        with engine.begin() as db:
+            assert db.execute(sqlalchemy.text("SELECT 41 + 1")).scalar_one() == 42
+        engine.dispose()
+    spans = [span for span in reader.spans() if span.operation.kind == "client"]
+    texts = [span.attributes["db.query.text"] for span in spans]
+    assert texts.count("SELECT 41 + 1") == 1
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ HOOKS = {
     "subprocess": "children",
     "sqlite3": "sqlite",
     "sqlalchemy": "sqlalchemy",
+    "psycopg": "psycopg",
     "httpx": "httpx",
     "redis.client": "redis",
     "redis.asyncio.client": "redis",
