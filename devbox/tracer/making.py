@@ -42,7 +42,7 @@ def span(
     if _recorder.spool is None:
         return _quiet(parent)
     if attributes:
-        more.update(attributes)
+        more = {**attributes, **more} if more else {**attributes}
     return begun(_frame(1), name, more, kind, parent, links)
 
 

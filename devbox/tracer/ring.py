@@ -10,18 +10,23 @@ from .layout import FIRST_INDEX, PAGE, SLOT, SLOTS_SHIFT, SPAN, TYPE_FILL, TYPE_
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
-    Ring = tuple[Any, Callable[[], int], count[int]]
+    Ring = tuple[Any, Callable[[], int], count[int], Sequence[Callable[[], tuple[int, ...]]]]
 
+MOST_IN_A_ROW = 8
+"""Slots that are taken at once by the quickest way."""
 _NO_TRACE = bytes(16)
 
 
 def new_ring(buffer: Any) -> Ring:
-    """(buffer, next free index, its counter). The index runs on behind the end: writing there fails."""
+    """(buffer, next free index, its counter, several in a row by how many). The index runs on behind the
+    end: writing there fails.
+    """
     indices = count(FIRST_INDEX)
-    return buffer, indices.__next__, indices
+    several = [zip(*[indices] * number, strict=False).__next__ for number in range(1, MOST_IN_A_ROW + 1)]
+    return buffer, indices.__next__, indices, several
 
 
 def full_ring() -> Ring:

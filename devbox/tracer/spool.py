@@ -28,7 +28,7 @@ from .layout import (
 )
 from .lines import line
 from .meta import Meta
-from .ring import counted, fill, full_ring, make_segment, new_ring
+from .ring import MOST_IN_A_ROW, counted, fill, full_ring, make_segment, new_ring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ _pack = SPAN.pack_into
 class Spool:
     """The writing end. `ring` is read on every span's hot path: (buffer, next free index, its counter).
 
-    Indices are handed out by an `itertools.count`, which is atomic under the GIL, as is an `islice` that
-    takes several in a row: threads need no lock until a segment is full, and that shows itself as an error of
-    the write behind its end.
+    Indices are handed out by an `itertools.count`, which is atomic under the GIL, as are a `zip` and an
+    `islice` that take several in a row: threads need no lock until a segment is full, and that shows itself
+    as an error of the write behind its end.
     """
 
     __slots__ = (
@@ -116,8 +116,12 @@ class Spool:
             ring = self.ring
             buffer = ring[0]
             self._mixed = True  # before it is, so that whoever counts the segment knows
-            last = next(islice(ring[2], slots, None))
-            index = last - slots
+            if slots < MOST_IN_A_ROW:
+                index = ring[3][slots]()[0]
+                last = index + slots
+            else:
+                last = next(islice(ring[2], slots, None))
+                index = last - slots
             at = index * SLOT
             try:
                 buffer[at + SLOT : at + SLOT + size] = data
