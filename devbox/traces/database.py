@@ -16,6 +16,7 @@ PAGE = 4096
 LEAST_BOUND = 256 << 10
 """Below this not even the empty tables and one trace have room."""
 _PATIENCE = 30
+_LEAST_RESERVE = 16 * PAGE
 
 
 class Full(Exception):
@@ -78,6 +79,19 @@ class Database:
 
     def _pragma(self, name: str) -> int:
         return int(self.db.execute(f"PRAGMA {name}").fetchone()[0])
+
+    @contextmanager
+    def removing(self) -> Iterator[None]:
+        """A transaction that makes room. What it has to write for that may take pages of a small reserve,
+        for it is begun when not one is free.
+        """
+        reserve = max(_LEAST_RESERVE, self.bound // 32)
+        self.db.execute(f"PRAGMA max_page_count = {(self.room + reserve) // PAGE}")
+        try:
+            with self.writing():
+                yield
+        finally:
+            self.db.execute(f"PRAGMA max_page_count = {self.room // PAGE}")
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -21,7 +21,7 @@ def make_room(database: Database, target: float = ROOM) -> int:
     """Remove traces until at most `target` of the room for pages is in use; gives how many went."""
     removed = 0
     while database.used() > database.room * target:
-        with database.writing():
+        with database.removing():
             found = _victims(database)
             _remove(database, found)
         if not found:
@@ -34,7 +34,7 @@ def forget(database: Database, before: int) -> int:
     """Remove traces that ended before that moment (ns since the epoch); gives how many went."""
     removed = 0
     while True:
-        with database.writing():
+        with database.removing():
             found = database.db.execute(
                 "SELECT number, share FROM trace WHERE start < ? AND finish < ? ORDER BY start LIMIT 1000",
                 (before, before),
@@ -44,7 +44,7 @@ def forget(database: Database, before: int) -> int:
         if len(found) < 1000:
             break
     if removed:
-        with database.writing():
+        with database.removing():
             _forget_processes(database)
     return removed
 
@@ -93,7 +93,7 @@ def _remove(database: Database, gone: list[tuple[int, str | None]]) -> None:
     if not gone:
         return
     numbers = [(number,) for number, _ in gone]
-    take_back(database, gone)
     database.db.executemany("DELETE FROM span WHERE trace = ?", numbers)
     database.db.executemany("DELETE FROM trace WHERE number = ?", numbers)
     database.db.execute("DELETE FROM posting WHERE trace NOT IN (SELECT number FROM trace)")
+    take_back(database, gone)  # last: where no page is free, sums cannot be written before

@@ -146,11 +146,13 @@ class Store:
     def settle(self) -> int:
         """Bring the sums up to date with what was added; gives how many traces had grown."""
         total = 0
+        target = evict.ROOM
         while True:
             try:
                 done = sums.settle(self._database)
             except Full:
-                self._make_room(evict.ROOM / 2)
+                self._make_room(target)
+                target /= 2
                 continue
             total += done
             if not done:

@@ -165,6 +165,22 @@ def test_what_is_evicted_leaves_the_sums(tmp_path: Path) -> None:
     store.close()
 
 
+def test_where_no_page_is_free_room_is_made_and_sums_are_right(tmp_path: Path) -> None:
+    """Nobody holds the bound meanwhile: writing spans and writing sums both find the store full."""
+    store = Store(tmp_path / "traces.db", bound=1 << 20)
+    full = 0
+    for seed in range(60):
+        store.add(process(), list(spans(seed, 25)))
+        with closing(sqlite3.connect(tmp_path / "traces.db")) as look:
+            (free,) = look.execute("PRAGMA freelist_count").fetchone()
+            (pages,) = look.execute("PRAGMA page_count").fetchone()
+        full += free <= 2 and pages >= (1 << 20) * 3 // 4 // 4096
+        store.settle()
+    assert full
+    check_sums(store, list(store.spans()))
+    store.close()
+
+
 def test_the_fair_share_of_a_quiet_service_and_of_errors(tmp_path: Path) -> None:
     """One service floods: the other's few traces stay, and so do the flood's failures and slowest."""
     store = Store(tmp_path / "traces.db", bound=1 << 20)
