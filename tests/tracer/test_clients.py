@@ -352,6 +352,35 @@ def test_kafka_with_a_loop(reader: Reader, tmp_path: Path) -> None:
     handled(reader.spans(), "kafka")
 
 
+@pytest.mark.parametrize("kind", ["Producer", "SerializingProducer"])
+def test_kafka_by_librdkafka(reader: Reader, tmp_path: Path, kind: str) -> None:
+    library = importlib.import_module("confluent_kafka")
+    broker = Kafka(tmp_path / "kafka")
+    broker.start()
+    where = {"bootstrap.servers": f"127.0.0.1:{broker.port}"}
+    try:
+        with recording(reader, hooks=True):
+            producer = getattr(library, kind)(where)
+            with tracer.span("root"):
+                producer.produce("events", value=b"first", partition=0, headers=[("own", b"1")])
+                producer.produce("events", value=b"last", partition=0, headers={"own": b"1"})
+            assert producer.flush(30) == 0
+            consumer = library.Consumer({**where, "group.id": "us", "auto.offset.reset": "earliest"})
+            consumer.assign([library.TopicPartition("events", 0, library.OFFSET_BEGINNING)])
+            for body in (b"first", b"last"):
+                message = consumer.poll(30)
+                assert (message.error(), message.value()) == (None, body)
+                assert ("own", b"1") in message.headers()
+                about = {"messaging.system": "kafka"}
+                parent = tracer.extract(message.headers())
+                with tracer.span("process", about, kind=tracer.CONSUMER, parent=parent), tracer.span("work"):
+                    pass
+            consumer.close()
+    finally:
+        broker.stop()
+    handled(reader.spans(), "kafka")
+
+
 def test_child_processes_continue_the_trace(reader: Reader) -> None:
     show = [sys.executable, "-c", "import os; print(os.environ.get('TRACEPARENT', ''))"]
 

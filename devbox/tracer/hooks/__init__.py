@@ -28,6 +28,7 @@ HOOKS = {
     "pika.adapters.blocking_connection": "pika",
     "kafka.producer.kafka": "kafka",
     "kafka.consumer.group": "kafka",
+    "confluent_kafka": "confluent",
     "grpc": "grpc",
     "opentelemetry.context": "otel",
     "opentelemetry.sdk.trace": "otel",
