@@ -34,11 +34,11 @@ Roads. Every road carries the three W3C fields `traceparent`, `tracestate`, `bag
     tracer.wsgi(app), tracer.asgi(app)    whole applications
 
 After configure(), these are recorded and carry the trace by themselves, whenever they are imported:
-http.client (and with it urllib, urllib3, requests), httpx, grpc, pika, kafka-python, confluent-kafka
-(its producers), sqlite3, SQLAlchemy, psycopg (3), redis, subprocess. Their spans stand at the application's
-line that made the call. An application's OpenTelemetry spans and ours are one trace (see `hooks`). From
-outside, in a program that knows nothing of this, servers and frameworks are recorded too: see `outside` and
-`inject/sitecustomize.py`.
+http.client (and with it urllib, urllib3, requests), httpx, aiohttp (client and server), grpc, pika,
+kafka-python, confluent-kafka (its producers), sqlite3, SQLAlchemy, psycopg (3), redis, subprocess.
+Their spans stand at the application's line that made the call. An application's OpenTelemetry spans and ours
+are one trace (see `hooks`). From outside, in a program that knows nothing of this, servers and frameworks are
+recorded too: see `outside` and `inject/sitecustomize.py`.
 
 `span(..., parent=...)` is the only place where the trace of somebody else is entered; `attached(context)`
 enters one without a span of its own.

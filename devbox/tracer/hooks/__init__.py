@@ -22,6 +22,8 @@ HOOKS = {
     "sqlalchemy": "sqlalchemy",
     "psycopg": "psycopg",
     "httpx": "httpx",
+    "aiohttp.client": "aiohttp",
+    "aiohttp.web_app": "aiohttp",
     "redis.client": "redis",
     "redis.asyncio.client": "redis",
     "pika.channel": "pika",
