@@ -77,8 +77,10 @@ class Soak:
         self._kept: set[str] = set()
         """Traces of the loud service that failed or are slow."""
 
-    def run(self, seconds: float, pause: float = 0.0) -> Found:
-        """`pause`: seconds that the loud one rests after a thousand spans."""
+    def run(self, seconds: float, pause: float = 0.0, least: int = 0) -> Found:
+        """So long, and until at least so many spans were stored. `pause`: seconds that the loud one rests
+        after a thousand spans.
+        """
         spool = self._folder / "spool"
         loud = LOUD.replace("PAUSE", str(pause))
         end = time.monotonic() + seconds
@@ -87,9 +89,10 @@ class Soak:
             started(loud, spool, DEVBOX_TRACE_SERVICE="loud", DEVBOX_TRACE_SPOOL_BYTES=bound) as flood,
             started(QUIET, spool, DEVBOX_TRACE_SERVICE="quiet") as quiet,
         ):
-            while time.monotonic() < end:
+            while time.monotonic() < end or self.found.stored < least:
                 with self._collecting(spool):
-                    self._watch(self._rng.uniform(0.2, 1) * min(10, seconds / 3))
+                    # Longer each time: on a busy machine a short life brings nothing to its end.
+                    self._watch(self._rng.uniform(0.2, 1) * min(10, 2 + 2 * self.found.kills))
                 self.found.kills += 1
                 self._look()
             for program in (flood, quiet):
