@@ -23,7 +23,7 @@ def main() -> None:
         soak = Soak(Path(folder), given.bound, given.seed, _say)
         found = soak.run(given.seconds, given.pause)
     print(
-        f"{found.stored + found.dropped:,} spans, {found.kills} kills: the store had at most"
+        f"{found.ended:,} spans ended, {found.kills} kills: the store had at most"
         f" {found.store / (1 << 20):.1f} of {given.bound} MiB, {found.waiting / (1 << 20):.1f} MiB waited,"
         f" {len(found.wrong)} times something was wrong"
     )
