@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from contextlib import ExitStack
-from enum import Enum
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from devbox.cli import options
 from devbox.cli.console import Console, human_size
 from devbox.errors import DevboxError, UsageError
+from devbox.ports.build import Builder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 
 
-class Builder(str, Enum):
-    """Which of the daemon's builders."""
-
-    BUILDKIT = "buildkit"
-    CLASSIC = "classic"
-
-
 @app.command()
 def build(
     ctx: typer.Context,
@@ -41,7 +34,9 @@ def build(
     target: str = typer.Option("", metavar="STAGE", help="Build this stage."),
     build_arg: list[str] = typer.Option([], metavar="NAME=VALUE", help="A build argument."),
     builder: Builder = typer.Option(
-        Builder.BUILDKIT, help="buildkit sends only what changed; classic is the engine's old one."
+        Builder.AUTO,
+        help="session: BuildKit on the host, no CLI needed; buildx: the Docker CLI here; classic: the "
+        "engine's old one; auto: buildx where BUILDX_BUILDER names a builder, else session.",
     ),
     show_context: bool = typer.Option(False, "--show-context", help="List what would be sent, and stop."),
     new_dockerfile: bool = typer.Option(
@@ -58,7 +53,7 @@ def build(
         _scaffold(run.console, config)
         return
     account = wiring.ssh_address(config)[0].user if config.host else ""
-    wanted = plan(config, account, How(no_cache, pull, builder is Builder.CLASSIC))
+    wanted = plan(config, account, How(no_cache, pull, builder))
     if show_context:
         _show(run.console, wanted)
         return
@@ -125,9 +120,8 @@ def _really(console: Console, daemon: Daemon, wanted: Plan) -> Result:
 
     whole = summary(wanted.context.entries())
     sizes = f"{whole.files} files, {human_size(whole.total)}"
-    builder = "the classic builder" if wanted.request.classic else "BuildKit"
     name = wanted.dockerfile.name
-    console.say(f"building {wanted.request.tag} from {name} with {builder} ({sizes} of context)")
+    console.say(f"building {wanted.request.tag} from {name} ({sizes} of context)")
     if whole.heavy:
         console.warn(f"the build context is {human_size(whole.total)}; see devbox build --show-context")
     with watched(console) as emit:

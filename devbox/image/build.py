@@ -10,7 +10,7 @@ from devbox.config.model import Config
 from devbox.errors import BuildFailed, ConfigError, DevboxError
 from devbox.image.context import LocalContext, local_context
 from devbox.image.progress import Progress
-from devbox.ports.build import BuildRequest
+from devbox.ports.build import Builder, BuildRequest
 from devbox.ports.daemon import Daemon
 from devbox.ports.events import Emit
 
@@ -43,7 +43,7 @@ class How:
 
     no_cache: bool = False
     pull: bool = False
-    classic: bool = False
+    builder: Builder = Builder.AUTO
 
 
 def plan(config: Config, account: str, how: How | None = None) -> Plan:
@@ -61,7 +61,7 @@ def plan(config: Config, account: str, how: How | None = None) -> Plan:
         labels={**config.build.labels, **config.labels(account)},
         no_cache=how.no_cache,
         pull=how.pull,
-        classic=how.classic,
+        builder=how.builder,
         cache_from=config.build.cache_from,
         secrets={key: _secret(root / file) for key, file in config.build.secrets.items()},
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from devbox.errors import BuildFailed
 from devbox.image.analyse import locate
-from devbox.ports.build import BuildEvent, BuildWarning, Built, Sent, Step, StepOutput, Transfer
+from devbox.ports.build import BuildEvent, BuildWarning, Built, Chosen, Sent, Step, StepOutput, Transfer
 from devbox.ports.events import Emit, Event
 from devbox.ports.registry import login
 
@@ -46,6 +46,8 @@ class Progress:
             self.emit(Event("build.sent", data={"bytes": event.count}))
         elif isinstance(event, BuildWarning):
             self.emit(Event("build.warning", f"warning: {event.text}", {"text": event.text}))
+        elif isinstance(event, Chosen):
+            self.emit(Event("build.builder", event.text, {"builder": event.builder.value}))
         elif isinstance(event, Built):
             self.image = event.image
         elif isinstance(event, Transfer):

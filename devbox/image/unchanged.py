@@ -18,7 +18,7 @@ from devbox.image.analyse import bases
 from devbox.image.build import Plan, Result
 from devbox.ports.daemon import Daemon
 
-_FORMAT = 1
+_FORMAT = 2
 _DAY = 86400.0
 
 
@@ -58,7 +58,13 @@ def fingerprint(daemon: Daemon, wanted: Plan) -> str:
     for entry in wanted.context.entries():
         facts = (entry.path, entry.kind.value, entry.mode, entry.size, entry.mtime, entry.target)
         found.update(repr(facts).encode(errors="surrogateescape"))
-    options = (request.target, request.platform, request.cache_from, request.classic, request.dockerfile)
+    options = (
+        request.target,
+        request.platform,
+        request.cache_from,
+        request.builder.value,
+        request.dockerfile,
+    )
     hidden = {name: hashlib.sha256(value).hexdigest() for name, value in request.secrets.items()}
     rest = (options, dict(request.args), dict(request.labels), hidden, _images(daemon, names))
     found.update(repr(rest).encode())

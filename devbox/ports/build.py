@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 
@@ -28,8 +29,31 @@ class ContextEntry:
     target: str = ""
 
 
+class Builder(str, Enum):
+    """Who builds."""
+
+    AUTO = "auto"
+    """buildx where the user's environment names a builder of its own for it, else the session."""
+    SESSION = "session"
+    """BuildKit in the host's daemon, driven by us."""
+    BUILDX = "buildx"
+    """The Docker CLI of this machine."""
+    CLASSIC = "classic"
+    """The engine's old one."""
+
+
 class BuildContext(Protocol):
     """What a build may take from this machine: the tree after the ignore rules, and the Dockerfile."""
+
+    @property
+    def root(self) -> Path:
+        """The folder, for a builder that reads it by itself."""
+        ...
+
+    @property
+    def dockerfile(self) -> Path:
+        """The Dockerfile, for the same."""
+        ...
 
     @property
     def identity(self) -> str:
@@ -70,8 +94,7 @@ class BuildRequest:
     pull: bool = False
     cache_from: tuple[str, ...] = ()
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    classic: bool = False
-    """By the engine's classic builder instead of BuildKit."""
+    builder: Builder = Builder.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +135,14 @@ class BuildWarning:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """Who builds, and why."""
+
+    builder: Builder
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """Bytes of context that have left this machine so far."""
 
@@ -125,4 +156,4 @@ class Built:
     image: str
 
 
-BuildEvent = Step | Transfer | StepOutput | BuildWarning | Sent | Built
+BuildEvent = Chosen | Step | Transfer | StepOutput | BuildWarning | Sent | Built

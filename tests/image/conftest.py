@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ class Folder:
 
     path: Path
     host: RehearsalHost
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What else the commands find in theirs."""
 
     def write(self, name: str, text: str) -> Path:
         path = self.path / name
@@ -65,7 +67,7 @@ class Folder:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(TOP), "COLUMNS": "200"},
+            env={**os.environ, "PYTHONPATH": str(TOP), "COLUMNS": "200", **self.environment},
         )
 
     def run(self, *words: str) -> Done:

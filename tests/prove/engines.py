@@ -20,6 +20,7 @@ from devbox.adapters.docker.daemon import DockerDaemon
 from devbox.config.load import parse
 from devbox.errors import DevboxError
 from devbox.image.build import How, build, plan
+from devbox.ports.build import Builder
 from devbox.ports.daemon import ContainerSpec, ExecSpec
 from devbox.ports.events import ignore
 from tests.rehearsal import hosts, images
@@ -54,7 +55,7 @@ def trial(daemon: DockerDaemon, folder: Path) -> dict[str, object]:
 
     def classic() -> str:
         (folder / "Dockerfile").write_text(PLAIN)
-        return build(daemon, plan(config, "prove", How(classic=True)), ignore).image[:12]
+        return build(daemon, plan(config, "prove", How(builder=Builder.CLASSIC)), ignore).image[:12]
 
     def life() -> str:
         made = daemon.create(ContainerSpec("", config.image, ("sleep", "60")))

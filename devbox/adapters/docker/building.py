@@ -20,7 +20,7 @@ from devbox.adapters.docker.credentials import registry_config
 from devbox.adapters.docker.http import Http, Wire
 from devbox.adapters.docker.session import Session, opened
 from devbox.errors import BuildFailed, DaemonError, DaemonRefused
-from devbox.ports.build import BuildContext, BuildEvent, BuildRequest, Built, Sent
+from devbox.ports.build import BuildContext, Builder, BuildEvent, BuildRequest, Built, Sent
 
 _TRACE, _IMAGE = "moby.buildkit.trace", "moby.image.id"
 
@@ -104,7 +104,7 @@ def send_tar(
 def query(request: BuildRequest) -> dict[str, Any]:
     """The parameters of POST /build (Docker Engine API, ImageBuild)."""
     parameters: dict[str, Any] = {
-        "version": "1" if request.classic else "2",
+        "version": "1" if request.builder is Builder.CLASSIC else "2",
         "t": request.tag,
         "dockerfile": request.dockerfile,
         "buildargs": dict(request.args),

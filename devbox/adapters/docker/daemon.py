@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, BinaryIO, cast
 
-from devbox.adapters.docker import attached, building, classic, refusals, shapes
+from devbox.adapters.docker import attached, choosing, refusals, shapes
 from devbox.adapters.docker.credentials import header_for
 from devbox.adapters.docker.http import Dial, Http
 from devbox.errors import DaemonError, DaemonRefused
@@ -59,8 +59,7 @@ class DockerDaemon:
     def build(
         self, request: BuildRequest, context: BuildContext
     ) -> AbstractContextManager[Iterator[BuildEvent]]:
-        how = classic.build if request.classic else building.build
-        return how(self._http, request, context)
+        return choosing.build(self._http, request, context)
 
     def image(self, name: str) -> Image | None:
         entry = self._http.find(f"/images/{name}/json")

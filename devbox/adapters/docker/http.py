@@ -107,6 +107,10 @@ class Http:
         finally:
             wire.cut()
 
+    def dial(self) -> socket.socket:
+        """A stream to the daemon that two threads may use at once, and on which nothing was said yet."""
+        return self._duplex()
+
     def open(self) -> Wire:
         """A connection of its own for who writes a request by hand."""
         return Wire(self._dial)
