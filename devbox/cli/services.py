@@ -17,7 +17,7 @@ from devbox.cli.following import Printer
 from devbox.cli.terminal import connect, is_terminal
 from devbox.ports.daemon import Daemon, ExecSpec
 from devbox.ports.host import Host
-from devbox.services import guard, model, plan, running
+from devbox.services import guard, model, oneoff, plan, running
 from devbox.services.following import Follower, Lines
 from devbox.services.forwarding import Forwarder
 
@@ -118,15 +118,18 @@ def shell(
 def _execute(run: options.Options, service: str, command: tuple[str, ...], tty: bool) -> None:
     with project.opened(run) as live:
         container = live.services.running(service)
-        environment = {"TERM": os.environ.get("TERM", "xterm")} if tty else {}
         with guard.marked(live.daemon, container.id) as mark:
-            spec = ExecSpec(command, environment={**environment, **mark}, tty=tty, stdin=True)
+            spec = ExecSpec(command, environment={**_terminal(tty), **mark}, tty=tty, stdin=True)
             attached = live.daemon.exec(container.id, spec)
             try:
                 code = connect(attached, tty)
             finally:
                 attached.close()
     raise typer.Exit(code)
+
+
+def _terminal(tty: bool) -> dict[str, str]:
+    return {"TERM": os.environ.get("TERM", "xterm")} if tty else {}
 
 
 @run_app.command(context_settings=_PASS)
@@ -142,14 +145,8 @@ def run_one_off(
         tty = is_terminal()
         spec = plan.one_off(live.config, around, command, name, tty)
         live.services.prepare_mounts([spec], who)
-        created = live.daemon.create(spec)
-        try:
-            attached = live.daemon.attach(created, tty)
-            live.daemon.start(created)
-            with guard.whole(live.daemon, created):
-                code = connect(attached, tty)
-        finally:
-            live.daemon.remove(created)
+        with oneoff.opened(live.daemon, spec, _terminal(tty)) as attached:
+            code = connect(attached, tty)
     raise typer.Exit(code)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from devbox.services import guard
+from tests.rehearsal.daemon import client
 from tests.rehearsal.hosts import RehearsalHost
 from tests.rehearsal.proxy import Proxy
 from tests.services.shop import DOCKERFILE, Shop
@@ -20,10 +21,8 @@ pytestmark = pytest.mark.host
 
 
 @pytest.fixture
-def cut(
-    shop: Shop, rehearsal_host: RehearsalHost, proxy_factory: Callable[..., Proxy]
-) -> Iterator[Callable[[], None]]:
-    """Everything goes through one SSH connection, which this cuts."""
+def link(shop: Shop, rehearsal_host: RehearsalHost, proxy_factory: Callable[..., Proxy]) -> Iterator[Proxy]:
+    """Everything goes through one SSH connection, and that through this."""
     rehearsal_host.sh("usermod -aG docker dev")
     proxy = proxy_factory((rehearsal_host.address, 22))
     config = shop.terminal.home / "ssh_config"
@@ -32,8 +31,15 @@ def cut(
     config.write_text(before.replace(f"  HostName {rehearsal_host.address}", near))
     file = shop.folder / "devbox.yaml"
     file.write_text(file.read_text() + "docker: {endpoint: ssh}\n")
-    yield proxy.cut
+    yield proxy
+    proxy.delay = 0.0
+    proxy.resume()
     config.write_text(before)
+
+
+@pytest.fixture
+def cut(link: Proxy) -> Callable[[], None]:
+    return link.cut
 
 
 def until(probe: Callable[[], bool], what: str) -> None:
@@ -115,6 +121,26 @@ def test_a_command_ends_with_its_client(
     os.killpg(shell.process.pid, signal.SIGKILL)
     shell.close()
     await_end(47006)
+
+
+def test_a_one_off_ends_with_a_client_that_never_knew_it_ran(
+    shop: Shop, rehearsal_host: RehearsalHost, link: Proxy
+) -> None:
+    shop.terminal.devbox("up", "other")
+    watch = "docker events --filter label=devbox.one-off --format {{.Action}}"
+    with subprocess.Popen(
+        [*client(), "exec", rehearsal_host.container, *watch.split()],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as watching:
+        running = shop.terminal.start("run", "--", "sh", "-c", "exec sleep 47008")
+        said(watching, "create")
+        link.delay = 2.0  # what the host answers from now on comes too late
+        said(watching, "start")
+        kill(running)
+        until(lambda: rehearsal_host.sh(ONE_OFFS) == "", "the one-off container is still there")
+        watching.kill()
+    assert "sleep 47008" not in rehearsal_host.sh("ps -eo args")
 
 
 def test_dockerd_restarts_under_every_command(shop: Shop, rehearsal_host: RehearsalHost) -> None:

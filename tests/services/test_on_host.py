@@ -49,6 +49,8 @@ def test_commands_in_a_running_service(shop: Shop) -> None:
     run("exec", "web", "sh", "-c", "echo wrong >&2; exit 7", code=7)
     assert run("run", "--", "cat", "words.txt").stdout == "one"
     run("run", "--", "sh", "-c", "exit 3", code=3)
+    unknown = run("run", "--", "nothing-of-that-name", code=126)  # as docker exec
+    assert "nothing-of-that-name" in unknown.stdout + unknown.stderr
     assert "other says" in run("logs", "other").stdout
     lines = [json.loads(line) for line in run("logs", "web", "--json").stdout.splitlines()]
     assert next(line["data"]["line"] for line in lines) == "starting"
@@ -57,10 +59,36 @@ def test_commands_in_a_running_service(shop: Shop) -> None:
     assert "there are: web, other" in missing.stderr
 
 
+def test_a_one_off_is_what_the_image_says(shop: Shop) -> None:
+    """Its entrypoint, input from a pipe; and images in which there is no shell to wait beside the command."""
+    recipe = shop.folder / "Dockerfile.dev"
+    bare = recipe.read_text()
+    recipe.write_text(bare + 'ENTRYPOINT ["env", "GREETING=hello"]\n')
+    shop.terminal.devbox("build")
+    shop.terminal.devbox("sync")
+    words = [sys.executable, "-m", "devbox", "run", "--", "sh", "-c", "cat; echo $GREETING; exit 5"]
+    done = subprocess.run(
+        words, cwd=shop.folder, env=shop.terminal.env, input="piped ", capture_output=True, text=True
+    )
+    assert (done.stdout, done.returncode) == ("piped hello\n", 5)
+
+    remove = """RUN ["python3", "-c", "import os; os.remove('/bin/sh')"]\n"""
+    recipe.write_text(bare + remove)
+    shop.terminal.devbox("build")
+    found = shop.terminal.devbox("run", "--", "python3", "-c", "print(6 * 7); raise SystemExit(4)", code=4)
+    assert found.stdout == "42\n"
+
+
 def test_a_shell_has_a_real_terminal(shop: Shop) -> None:
     shop.terminal.devbox("up")
+    in_service, of_its_own = _typed(shop, "shell", "web"), _typed(shop, "run", "--", "sh")
+    assert b"tty-42" in in_service
+    assert b"tty-42" in of_its_own
+
+
+def _typed(shop: Shop, *command: str) -> bytes:
     ours, theirs = pty.openpty()
-    words = [sys.executable, "-m", "devbox", "shell", "web"]
+    words = [sys.executable, "-m", "devbox", *command]
     process = subprocess.Popen(
         words, cwd=shop.folder, env=shop.terminal.env, stdin=theirs, stdout=theirs, stderr=theirs
     )
@@ -76,8 +104,8 @@ def test_a_shell_has_a_real_terminal(shop: Shop) -> None:
             break
         said += piece
     assert process.wait(60) == 5
-    assert b"tty-42" in said
     os.close(ours)
+    return said
 
 
 def test_a_taken_local_port_gives_the_next_one(shop: Shop) -> None:
