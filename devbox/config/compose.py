@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from devbox.config.compose_keys import KEYS, Draft, refused
+from devbox.config.compose_draft import Draft, refused
+from devbox.config.compose_keys import KEYS
+from devbox.config.compose_runtime import secret_files
 from devbox.config.compose_values import mapping, replaced
 from devbox.config.model import Build, Service
+from devbox.config.runtime import Runtime
 from devbox.config.shapes import Complaint, Located
 
-_TOP = frozenset(("version", "name", "services", "volumes", "networks"))
+_TOP = frozenset(("version", "name", "services", "volumes", "networks", "secrets"))
 _DRIVERS = {"volumes": "local", "networks": "bridge"}
 
 
@@ -34,9 +37,10 @@ def read(document: Located, folder: str, variables: Mapping[str, str]) -> Unders
             raise refused(key, node)
     for key, driver in _DRIVERS.items():
         _plain(whole.get(key, Located({}, 1)), key, driver)
+    secrets = secret_files(whole.get("secrets", Located({}, 1)), folder)
     services, build = [], None
     for name, node in mapping(whole.get("services", Located({}, 1)), "services").items():
-        draft = Draft(name, folder, variables)
+        draft = Draft(name, folder, variables, secrets)
         services.append(_service(draft, node))
         if draft.build and build and draft.build != build:
             why = "builds another image than the services before it: devbox builds one, the app's"
@@ -60,7 +64,8 @@ def _service(draft: Draft, node: Located) -> Service:
     for danger, line in draft.dangers.items():
         if danger not in draft.values.get("allow", ()):
             raise Complaint(path, line, f"wants x-devbox: {{allow: [{danger}]}} if that is meant")
-    return Service(**{"name": draft.name, "mount": False, **draft.values})
+    runtime = Runtime(**draft.runtime)
+    return Service(**{"name": draft.name, "mount": False, "runtime": runtime, **draft.values})
 
 
 def _plain(node: Located, path: str, driver: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from devbox.config.compose_draft import Draft, Taker, ignore, keep, refused
+from devbox.config.compose_runtime import RUNTIME_KEYS
 from devbox.config.compose_values import (
     duration,
     extra_hosts,
@@ -22,46 +23,9 @@ from devbox.config.shapes import Complaint, Flag, ListOf, Located, Number, Text
 
 _CONDITIONS = ("service_started", "service_healthy", "service_completed_successfully")
 _TIMES = {"interval": 30.0, "timeout": 30.0, "start_period": 0.0}
-_WHY = {
-    "extends": "is not taken: write the service out (docker compose config does)",
-    "include": "is not taken: write the services out (docker compose config does)",
-    "external": "is not taken: devbox makes its own volumes and networks, and removes only those",
-}
-
-
-@dataclass(slots=True)
-class Draft:
-    """A service while it is read: fields of `Service`, the build that it names, its folder, variables.
-
-    `dangers` are what it must be allowed, and the lines that want it.
-    """
-
-    name: str
-    folder: str
-    variables: Mapping[str, str]
-    values: dict[str, Any] = field(default_factory=dict)
-    build: Build | None = None
-    dangers: dict[str, int] = field(default_factory=dict)
-
-
-def refused(key: str, node: Located) -> Complaint:
-    """What is said of a key that is not taken."""
-    why = _WHY.get(key.rpartition(".")[2], "is a key of compose files that devbox does not take")
-    return Complaint(key, node.line, why)
 
 
 # One taker per key: (draft, node, path) -> None.
-
-
-def _keep(name: str, shape: Any) -> Callable[[Draft, Located, str], None]:
-    def take(draft: Draft, node: Located, path: str) -> None:
-        draft.values[name] = shape.read(node, path)
-
-    return take
-
-
-def _ignore(draft: Draft, node: Located, path: str) -> None:
-    """Says nothing that changes what runs here."""
 
 
 def _words(name: str) -> Callable[[Draft, Located, str], None]:
@@ -79,7 +43,8 @@ def _environment(draft: Draft, node: Located, path: str) -> None:
 
 def _labels(draft: Draft, node: Located, path: str) -> None:
     if isinstance(node.value, dict):
-        draft.values["labels"] = {name: plain_text(one) for name, one in node.value.items()}
+        given = ((name, "" if one.value is None else plain_text(one)) for name, one in node.value.items())
+        draft.values["labels"] = dict(given)
     else:
         texts = (text.partition("=") for text in ListOf(Text()).read(node, path))
         draft.values["labels"] = {name: value for name, _, value in texts}
@@ -119,7 +84,8 @@ def _ports(draft: Draft, node: Located, path: str) -> None:
 
 
 def _volumes(draft: Draft, node: Located, path: str) -> None:
-    draft.values["volumes"] = tuple(volume(item, path, draft.folder) for item in items(node, path))
+    found = (volume(item, path, draft.folder) for item in items(node, path))
+    draft.values["volumes"] = (*found, *draft.values.get("volumes", ()))
 
 
 def _depends(draft: Draft, node: Located, path: str) -> None:
@@ -194,13 +160,16 @@ def _privileged(draft: Draft, node: Located, path: str) -> None:
 
 
 def _networks(draft: Draft, node: Located, path: str) -> None:
-    if isinstance(node.value, dict):
-        for name, item in node.value.items():
-            for key, value in mapping(item, f"{path}.{name}").items():
-                raise refused(f"{path}.{name}.{key}", value)
-        draft.values["networks"] = tuple(node.value)
+    if not isinstance(node.value, dict):
+        draft.values["networks"] = ListOf(Text()).read(node, path)
         return
-    draft.values["networks"] = ListOf(Text()).read(node, path)
+    aliases = {}
+    for name, item in node.value.items():
+        for key, value in mapping(item, f"{path}.{name}").items():
+            if key != "aliases":
+                raise refused(f"{path}.{name}.{key}", value)
+            aliases[name] = ListOf(Text()).read(value, f"{path}.{name}.aliases")
+    draft.values["networks"], draft.values["network_aliases"] = tuple(node.value), aliases
 
 
 def _extra_hosts(draft: Draft, node: Located, path: str) -> None:
@@ -215,8 +184,9 @@ def _own(draft: Draft, node: Located, path: str) -> None:
         draft.values["allow"] = ListOf(Text(), single=True).read(item, f"{path}.allow")
 
 
-KEYS: Mapping[str, Callable[[Draft, Located, str], None]] = {
-    "image": _keep("image", Text()),
+KEYS: Mapping[str, Taker] = {
+    **RUNTIME_KEYS,
+    "image": keep("image", Text()),
     "build": _build,
     "command": _words("command"),
     "entrypoint": _words("entrypoint"),
@@ -224,27 +194,27 @@ KEYS: Mapping[str, Callable[[Draft, Located, str], None]] = {
     "env_file": _env_files,
     "labels": _labels,
     "ports": _ports,
-    "expose": _ignore,
+    "expose": ignore,
     "volumes": _volumes,
     # Two people on one host must not meet: devbox names the container, the others find it by this name.
-    "container_name": _keep("alias", Text()),
-    "hostname": _keep("hostname", Text()),
+    "container_name": keep("alias", Text()),
+    "hostname": keep("hostname", Text()),
     "extra_hosts": _extra_hosts,
-    "shm_size": _keep("shm_size", Text()),
-    "working_dir": _keep("working_dir", Text()),
-    "user": _keep("user", Text()),
+    "shm_size": keep("shm_size", Text()),
+    "working_dir": keep("working_dir", Text()),
+    "user": keep("user", Text()),
     "depends_on": _depends,
-    "restart": _keep("restart", Text()),
+    "restart": keep("restart", Text()),
     "healthcheck": _health,
     "deploy": _deploy,
-    "mem_limit": _keep("memory", Text()),
+    "mem_limit": keep("memory", Text()),
     "cpus": _cpus,
-    "profiles": _keep("profiles", ListOf(Text())),
+    "profiles": keep("profiles", ListOf(Text())),
     "privileged": _privileged,
     "network_mode": _network_mode,
     "networks": _networks,
-    "tty": _keep("tty", Flag()),
-    "stdin_open": _keep("stdin", Flag()),
-    "init": _ignore,
+    "tty": keep("tty", Flag()),
+    "stdin_open": keep("stdin", Flag()),
+    "develop": ignore,
     "x-devbox": _own,
 }

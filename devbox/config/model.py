@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import PurePosixPath
 
+from devbox.config.runtime import Runtime
+
 PROJECT_LABEL = "devbox.project"
 OWNER_LABEL = "devbox.owner"
 
@@ -118,6 +120,8 @@ class Service:
     entrypoint: tuple[str, ...] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[str, ...] = ()
+    network_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further names by which it is found, per network."""
     conditions: Mapping[str, str] = field(default_factory=dict)
     """Compose's condition per service of `depends_on`; none: healthy, where it has a health check."""
     tty: bool = False
@@ -128,11 +132,13 @@ class Service:
     extra_hosts: tuple[str, ...] = ()
     """NAME:ADDRESS, for its /etc/hosts."""
     shm_size: str = ""
+    runtime: Runtime = field(default_factory=Runtime)
     memory: str = ""
     cpus: float = 0.0
     profiles: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
-    """What is dangerous and meant: `docker.sock`, `privileged`, `host-network`, `host-root`."""
+    """What is dangerous and meant: `docker.sock`, `privileged`, `host-network`, `host-root`,
+    `capabilities`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,9 @@ SERVICE = Section(
         "memory": Text("a limit such as 512m"),
         "cpus": Number(0, 1024, "a limit in CPUs", whole=False),
         "profiles": ListOf(Text(), "started only with one of these profiles", single=True),
-        "allow": ListOf(Text(), "docker.sock, privileged, host-network, host-root", single=True),
+        "allow": ListOf(
+            Text(), "docker.sock, privileged, host-network, host-root, capabilities", single=True
+        ),
     },
     _unnamed,
     "one service of the app",

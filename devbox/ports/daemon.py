@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
+from devbox.config.runtime import Runtime
 from devbox.ports.build import BuildContext, BuildEvent, BuildRequest
 
 
@@ -120,6 +121,8 @@ class ContainerSpec:
     also: tuple[str, ...] = ()
     """Further networks, with the same aliases."""
     aliases: tuple[str, ...] = ()
+    """Names by which it is found on all of its networks, and more of them per network."""
+    network_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     restart: str = "no"
     """no, always, unless-stopped, on-failure or on-failure:TRIES."""
     health: Probe | None = None
@@ -134,8 +137,7 @@ class ContainerSpec:
     privileged: bool = False
     tty: bool = False
     stdin: bool = False
-    init: bool = True
-    """A tiny init as PID 1: signals reach the app, orphans are reaped."""
+    runtime: Runtime = field(default_factory=Runtime)
     remove: bool = False
     """Removed by the daemon when it ends."""
 
@@ -246,8 +248,8 @@ class Daemon(Protocol):
 
     def start(self, container: str) -> None: ...
 
-    def stop(self, container: str, grace: int = 10) -> None:
-        """Ask it to end, end it after `grace` seconds; a stopped or missing one is fine."""
+    def stop(self, container: str) -> None:
+        """Ask it to end, end it when its grace is over; a stopped or missing one is fine."""
         ...
 
     def remove(self, container: str, volumes: bool = True) -> None:

@@ -90,6 +90,7 @@ def wanted(config: Config, service: Service, around: Surroundings) -> Wanted:
         network=network,
         also=tuple(also),
         aliases=tuple(dict.fromkeys((service.name, service.alias or service.name))),
+        network_aliases=_aliases(config, service, around.account.name),
         hostname=service.hostname,
         extra_hosts=service.extra_hosts,
         restart=service.restart,
@@ -98,6 +99,7 @@ def wanted(config: Config, service: Service, around: Surroundings) -> Wanted:
         shm_size=rules.size(config, service, "shm_size", service.shm_size),
         cpus=service.cpus,
         privileged="privileged" in service.allow,
+        runtime=service.runtime,
         labels={**service.labels, **config.labels(around.account.name), model.SERVICE: service.name},
     )
     return Wanted(service, _marked(spec, service, around.images.get(spec.image, "")))
@@ -169,6 +171,11 @@ def _networks(config: Config, service: Service, account: str) -> list[str]:
     if "host-network" in service.allow:
         return ["host"]
     return [model.network_name(config, account, name) for name in service.networks or ("default",)]
+
+
+def _aliases(config: Config, service: Service, account: str) -> dict[str, tuple[str, ...]]:
+    given = service.network_aliases.items()
+    return {model.network_name(config, account, name): aliases for name, aliases in given}
 
 
 def _user(service: Service, account: Account) -> str:

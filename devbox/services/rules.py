@@ -12,7 +12,7 @@ from devbox.ports.daemon import Mount
 from devbox.services.model import Account, Extra
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_DANGERS = ("docker.sock", "privileged", "host-network", "host-root")
+_DANGERS = ("docker.sock", "privileged", "host-network", "host-root", "capabilities")
 _RESTARTS = ("no", "on-failure", "unless-stopped", "always")
 
 

@@ -113,24 +113,71 @@ services:
 networks: {back: {driver: bridge}}
 volumes: {data: {driver: local}}
 """,
+    "runtime": """
+services:
+  web:
+    image: nginx
+    networks: {front: {aliases: [shop.local, www]}, back: }
+    cap_drop: [ALL]
+    cap_add: [NET_BIND_SERVICE, CAP_CHOWN]
+    ulimits: {nproc: 65535, nofile: {soft: 20000, hard: 40000}, memlock: -1}
+    logging: {driver: json-file, options: {max-size: 10m, max-file: 3}}
+    stop_grace_period: 1m30s
+    stop_signal: SIGUSR1
+    init: true
+    read_only: true
+    tmpfs: [/run, "/tmp:size=64m,mode=1777"]
+    security_opt: ["no-new-privileges:true"]
+    labels: {empty: , port: 80}
+    develop: {watch: [{path: ., action: sync, target: /app}]}
+  debug: {image: nginx, init: false, tmpfs: /scratch, cap_add: [SYS_PTRACE], logging: {driver: local}}
+  quick: {image: nginx, stop_grace_period: 500ms, logging: {options: {max-size: 1m}}}
+networks: {front: , back: }
+""",
+    "secrets": """
+services:
+  db:
+    image: postgres
+    volumes: [data:/data]
+    secrets: [password, {source: key, target: app.key}, {source: deep, target: /etc/deep, mode: 0400}]
+    environment: {POSTGRES_PASSWORD_FILE: /run/secrets/password}
+secrets: {password: {file: ./secrets/password.txt}, key: {file: secrets/app.key}, deep: {file: ./deep.txt}}
+volumes: {data: }
+""",
     "dangers": """
 services:
   agent:
     image: nginx
     privileged: true
     network_mode: host
+    cap_add: [SYS_ADMIN]
     volumes: [/var/run/docker.sock:/var/run/docker.sock, /:/host:ro]
-    x-devbox: {allow: [privileged, host-network, docker.sock, host-root]}
+    x-devbox: {allow: [privileged, host-network, docker.sock, host-root, capabilities]}
 """,
 }
 
 REFUSED = {
-    "secrets: {a: {file: x}}\nservices: {}": "secrets is a key of compose files that devbox does not take",
+    "secrets: {a: {environment: X}}\nservices: {}": "secrets.a is taken with a file only",
+    "secrets: {a: {external: true}}\nservices: {}": "secrets.a is taken with a file only",
+    "configs: {a: {file: x}}\nservices: {}": "configs is a key of compose files that devbox does not take",
+    "services: {a: {image: b, secrets: [c]}}": "services.a.secrets names 'c'; the file's secrets: none",
+    "services: {a: {image: b, secrets: [{source: c, owner: d}]}}": "services.a.secrets.owner",
+    "services: {a: {image: b, cap_add: [CAP_SYS_ADMIN]}}": "allow: [capabilities]",
+    "services: {a: {image: b, ulimits: {nofile: many}}}": "wants a whole number, found 'many'",
+    "services: {a: {image: b, ulimits: {nofile: {soft: 1}}}}": "services.a.ulimits.nofile wants a number",
+    "services: {a: {image: b, logging: {driver: syslog}}}": "is none that devbox logs can read",
+    "services: {a: {image: b, logging: {drivr: local}}}": "services.a.logging.drivr",
+    "services: {a: {image: b, stop_grace_period: 5m}}": "is longer than devbox waits: 100s",
+    "services: {a: {image: b, stop_grace_period: soon}}": "wants a duration",
+    "services: {a: {image: b, security_opt: ['seccomp:unconfined']}}": "no-new-privileges only",
+    "services: {a: {image: b, init: 'yes'}}": "services.a.init wants true or false",
+    "services: {a: {image: b, devices: ['/dev/fuse']}}": "services.a.devices",
+    "services: {a: {image: b, networks: {front: {ipv4_address: 10.0.0.2}}}}": "networks.front.ipv4_address",
     "include: [other.yaml]\nservices: {}": "include is not taken",
     "volumes: {a: {driver: nfs}}\nservices: {}": "volumes.a.driver",
     "volumes: {a: {external: true}}\nservices: {}": "volumes.a.external is not taken",
     "networks: {a: {driver: macvlan}}\nservices: {}": "networks.a.driver",
-    "services: {a: {image: b, cap_add: [ALL]}}": "services.a.cap_add",
+    "services: {a: {image: b, cap_add: [ALL]}}": "allow: [capabilities]",
     "services: {a: {image: b, extra_hosts: [c]}}": "wants NAME:ADDRESS, found 'c'",
     "services: {a: {extends: {service: b}}}": "services.a.extends is not taken",
     "services: {a: {image: b, privileged: true}}": "allow: [privileged]",
@@ -149,6 +196,5 @@ REFUSED = {
     "services: {a: {build: .}, b: {build: other}}": "services.b.build builds another image",
     "services: {a: {command: run}}": "services.a has neither an image nor a build",
     "services: {a: {image: '${NOT_SET:?say which}'}}": "say which",
-    "services: {a: {image: b, networks: {front: {aliases: [x]}}}}": "networks.front.aliases",
     "services: {a: {image: b, x-devbox: {alow: [privileged]}}}": "x-devbox.alow is not a key",
 }

@@ -50,7 +50,7 @@ def theirs(bench: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
         said = docker("start", "-a", made).stdout.replace("$$", "$").splitlines()
     finally:
         docker("rm", "-f", made)
-    return {name: json.loads(line)["services"] for name, line in zip(sorted(ACCEPTED), said, strict=True)}
+    return {name: json.loads(line) for name, line in zip(sorted(ACCEPTED), said, strict=True)}
 
 
 @pytest.mark.host
@@ -62,14 +62,16 @@ def test_accepted_as_compose_understands_it(
     folder = plant(tmp_path / name, ACCEPTED[name])
     config = load(folder / "devbox.yaml")
     ours = {one.name: _ours(one, envfile.variables(config, one)) for one in config.services}
-    expected = {service: _theirs(said, f"/c/{name}") for service, said in theirs[name].items()}
+    services = theirs[name]["services"]
+    files = {key: one["file"] for key, one in theirs[name].get("secrets", {}).items()}
+    expected = {service: _theirs(said, files, f"/c/{name}") for service, said in services.items()}
     for service in {*ours, *expected}:
         differing = {key for key in expected[service] if ours[service].get(key) != expected[service][key]}
         assert {key: ours[service].get(key) for key in differing} == {
             key: expected[service][key] for key in differing
         }
     assert ours == expected
-    built = [said["build"] for said in theirs[name].values() if "build" in said]
+    built = [said["build"] for said in services.values() if "build" in said]
     for build in built:
         assert build["context"] == f"/c/{name}/{config.build.context}".removesuffix("/.")
         assert config.build.dockerfile == f"{config.build.context}/{build['dockerfile']}".removeprefix("./")
@@ -134,6 +136,13 @@ def _ours(one: Service, variables: dict[str, str]) -> dict[str, Any]:
         "working_dir": one.working_dir,
         "terminal": (one.tty, one.stdin),
         "dangers": ("privileged" in one.allow, "host-network" in one.allow),
+        "aliases": {network: list(names) for network, names in one.network_aliases.items()},
+        "capabilities": (list(one.runtime.cap_add), list(one.runtime.cap_drop)),
+        "ulimits": dict(one.runtime.ulimits),
+        "tmpfs": [":".join(part for part in pair if part) for pair in one.runtime.tmpfs.items()],
+        "logging": (one.runtime.log_driver, dict(one.runtime.log_options)),
+        "ending": (one.runtime.stop_signal, one.runtime.stop_grace),
+        "flags": (one.runtime.read_only, one.runtime.init, one.runtime.no_new_privileges),
     }
     if one.health:
         test = one.health.command
@@ -150,7 +159,7 @@ def _numbers(text: str) -> tuple[str, str]:
     return local, target
 
 
-def _theirs(said: dict[str, Any], folder: str) -> dict[str, Any]:
+def _theirs(said: dict[str, Any], secrets: dict[str, str], folder: str) -> dict[str, Any]:
     limits = said.get("deploy", {}).get("resources", {}).get("limits", {})
     found = {
         "image": "" if "build" in said else said["image"],
@@ -161,7 +170,10 @@ def _theirs(said: dict[str, Any], folder: str) -> dict[str, Any]:
         },
         "labels": said.get("labels", {}),
         "ports": [(port.get("published", ""), str(port["target"])) for port in said.get("ports", [])],
-        "volumes": [_volume(one, folder) for one in said.get("volumes", [])],
+        "volumes": [
+            *(_volume(one, folder) for one in said.get("volumes", [])),
+            *(_secret(one, secrets, folder) for one in said.get("secrets", [])),
+        ],
         "depends_on": {name: one["condition"] for name, one in said.get("depends_on", {}).items()},
         "restart": said.get("restart", "no"),
         "profiles": said.get("profiles", []),
@@ -180,12 +192,40 @@ def _theirs(said: dict[str, Any], folder: str) -> dict[str, Any]:
         "working_dir": said.get("working_dir", ""),
         "terminal": (said.get("tty", False), said.get("stdin_open", False)),
         "dangers": (said.get("privileged", False), said.get("network_mode") == "host"),
+        "aliases": {
+            network: one["aliases"]
+            for network, one in said.get("networks", {}).items()
+            if one and one["aliases"]
+        },
+        "capabilities": (said.get("cap_add", []), said.get("cap_drop", [])),
+        "ulimits": {name: _ulimit(one) for name, one in said.get("ulimits", {}).items()},
+        "tmpfs": said.get("tmpfs", []),
+        "logging": (
+            said.get("logging", {}).get("driver", ""),
+            said.get("logging", {}).get("options", {}),
+        ),
+        "ending": (
+            said.get("stop_signal", ""),
+            _seconds(said["stop_grace_period"]) if "stop_grace_period" in said else None,
+        ),
+        # devbox gives each container an init, unless the file says no.
+        "flags": (said.get("read_only", False), said.get("init", True), "security_opt" in said),
     }
     health = said.get("healthcheck", {})
     if not health.get("disable") and health.get("test", ["NONE"]) != ["NONE"]:
         times = [_seconds(health[key]) if key in health else _SECONDS[key] for key in _SECONDS]
         found["health"] = (health["test"], (*times, health.get("retries", 3)))
     return found
+
+
+def _ulimit(one: Any) -> tuple[int, int]:
+    return (one["soft"], one["hard"]) if isinstance(one, dict) else (one, one)
+
+
+def _secret(one: dict[str, Any], files: dict[str, str], folder: str) -> tuple[str, str, str]:
+    target = one.get("target") or one["source"]
+    place = target if target.startswith("/") else f"/run/secrets/{target}"
+    return f".{files[one['source']].removeprefix(folder)}", place, "ro"
 
 
 def _volume(one: dict[str, Any], folder: str) -> tuple[str, ...]:

@@ -35,8 +35,19 @@ services:
     image: {python}
     command: sh -c 'sleep 1; touch /tmp/up; exec sleep 600'
     healthcheck: {{test: test -e /tmp/up, interval: 200ms, timeout: 2s, retries: 50}}
-    networks: {{back: }}
+    networks: {{back: {{aliases: [storage.local]}}}}
     restart: unless-stopped
+    secrets: [password]
+    cap_drop: [ALL]
+    cap_add: [CHOWN]
+    ulimits: {{nofile: {{soft: 2000, hard: 3000}}}}
+    tmpfs: ["/tmp:mode=1777", "/scratch:size=1m"]
+    read_only: true
+    security_opt: [no-new-privileges]
+    init: false
+    stop_signal: SIGUSR1
+    stop_grace_period: 1s
+    logging: {{driver: json-file, options: {{max-size: 1m}}}}
     container_name: the-database
     hostname: db.inside
     extra_hosts: ["elsewhere:10.1.2.3"]
@@ -44,12 +55,14 @@ services:
   tool: {{image: "{python}", command: sleep 600, profiles: [tools]}}
 networks: {{front: , back: }}
 volumes: {{data: }}
+secrets: {{password: {{file: ./password.txt}}}}
 """
 
 
 def test_a_compose_project(shop: Shop, rehearsal_host: RehearsalHost) -> None:
     python = shop.terminal.python_image
     (shop.folder / "compose.yaml").write_text(COMPOSE.format(python=python, port=shop.port))
+    (shop.folder / "password.txt").write_text("geheim")
     (shop.folder / "extra.env").write_text("# comment\nEXTRA=' from a file'\n")
     (shop.folder / "devbox.yaml").write_text(
         f"name: {shop.name}\nhost: {shop.terminal.host}\ncompose: compose.yaml\n"
@@ -67,6 +80,14 @@ def test_a_compose_project(shop: Shop, rehearsal_host: RehearsalHost) -> None:
     said_inside = run("exec", "db", "sh", "-c", inside).stdout.split()
     assert said_inside[:3] == ["db.inside", "10.1.2.3", "elsewhere"]
     assert said_inside[4] == "131072"
+    assert run("exec", "web", "getent", "hosts", "storage.local").stdout
+    inside = "cat /run/secrets/password; ulimit -n; grep -E 'CapBnd|NoNewPrivs' /proc/self/status | cut -f2"
+    inside += "; touch /scratch/a; touch /b 2>/dev/null || echo read-only; cat /proc/1/comm"
+    expected = "geheim2000\n0000000000000001\n1\nread-only\nsleep\n"  # no init; sh -c became its exec
+    assert run("exec", "db", "sh", "-c", inside).stdout == expected
+    facts = "{{.HostConfig.LogConfig.Config}} {{.Config.StopSignal}} {{.Config.StopTimeout}}"
+    said_ending = rehearsal_host.shell("docker", "inspect", "-f", facts, f"dev.{shop.name}-db-1")
+    assert said_ending.split() == ["map[max-size:1m]", "SIGUSR1", "1"]
     facts = "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{len .NetworkSettings.Networks}}"
     assert rehearsal_host.shell("docker", "inspect", "-f", facts, name).split() == [
         "134217728",

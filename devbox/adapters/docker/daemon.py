@@ -99,7 +99,7 @@ class DockerDaemon:
             body = shapes.create_body(spec)
             made = str(self._http.call("POST", "/containers/create", {"name": spec.name}, body)["Id"])
             for network in spec.also:
-                body = {"Container": made, "EndpointConfig": {"Aliases": list(spec.aliases)}}
+                body = {"Container": made, "EndpointConfig": shapes.endpoint(spec, network)}
                 self._http.call("POST", f"/networks/{network}/connect", None, body)
         except DaemonRefused as refused:
             raise refusals.creation(spec, refused) from refused
@@ -111,8 +111,8 @@ class DockerDaemon:
         except DaemonRefused as refused:
             raise refusals.starting(refused) from refused
 
-    def stop(self, container: str, grace: int = 10) -> None:
-        self._http.unless_missing("POST", f"/containers/{container}/stop", {"t": grace})
+    def stop(self, container: str) -> None:
+        self._http.unless_missing("POST", f"/containers/{container}/stop")
 
     def remove(self, container: str, volumes: bool = True) -> None:
         try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from devbox.config.runtime import Runtime
 from devbox.ports.daemon import Container, ContainerSpec, Image, Mount, Probe, Published
 
 _NANO = 1_000_000_000
@@ -32,9 +34,17 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
     if spec.health:
         body["Healthcheck"] = _healthcheck(spec.health)
     if spec.network and spec.network not in ("host", "none"):
-        aliases = {"Aliases": list(spec.aliases)}
-        body["NetworkingConfig"] = {"EndpointsConfig": {spec.network: aliases}}
+        body["NetworkingConfig"] = {"EndpointsConfig": {spec.network: endpoint(spec, spec.network)}}
+    if spec.runtime.stop_signal:
+        body["StopSignal"] = spec.runtime.stop_signal
+    if spec.runtime.stop_grace is not None:
+        body["StopTimeout"] = math.ceil(spec.runtime.stop_grace)
     return body
+
+
+def endpoint(spec: ContainerSpec, network: str) -> dict[str, Any]:
+    """A container in one of its networks."""
+    return {"Aliases": [*spec.aliases, *spec.network_aliases.get(network, ())]}
 
 
 def host_config(spec: ContainerSpec) -> dict[str, Any]:
@@ -52,8 +62,20 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         "NanoCpus": int(spec.cpus * _NANO),
         "Privileged": spec.privileged,
         "AutoRemove": spec.remove,
-        "Init": spec.init,
-        "LogConfig": {},
+        **_runtime(spec.runtime),
+    }
+
+
+def _runtime(wanted: Runtime) -> dict[str, Any]:
+    return {
+        "CapAdd": list(wanted.cap_add),
+        "CapDrop": list(wanted.cap_drop),
+        "Ulimits": [{"Name": n, "Soft": soft, "Hard": hard} for n, (soft, hard) in wanted.ulimits.items()],
+        "Tmpfs": dict(wanted.tmpfs),
+        "ReadonlyRootfs": wanted.read_only,
+        "SecurityOpt": ["no-new-privileges"] if wanted.no_new_privileges else [],
+        "Init": wanted.init,
+        "LogConfig": {"Type": wanted.log_driver, "Config": dict(wanted.log_options)},
     }
 
 
