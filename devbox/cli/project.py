@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from devbox.wiring import Connection
 
 _PATIENCE = 30.0
+_DEAD_LINK = 15.0  # a change of networks is shorter; who waits for an answer would rather know
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ def opened(run: Options) -> Iterator[Project]:
         wiring.open_host(config, Terminal(run.console)) as host,
         wiring.open_daemon(config, host) as daemon,
     ):
+        host.impatient(_DEAD_LINK)
         yield Project(config, host, daemon, Services(config, host, daemon, run.console.event))
 
 

@@ -72,6 +72,7 @@ def kill(running: subprocess.Popen[str]) -> None:
     running.communicate(timeout=30)
 
 
+COMMANDS = (("exec", "other"), ("run", "--"))
 BEGIN = (("exec", "web"), ("run", "--"))
 ONE_OFFS = "docker ps -aq --filter label=devbox.one-off"
 
@@ -121,6 +122,30 @@ def test_a_command_ends_with_its_client(
     os.killpg(shell.process.pid, signal.SIGKILL)
     shell.close()
     await_end(47006)
+
+
+def test_a_link_that_is_dead_and_does_not_say_so(
+    shop: Shop, rehearsal_host: RehearsalHost, link: Proxy
+) -> None:
+    """The cable is out: nothing comes, nothing is refused, and TCP would wait for many minutes."""
+    shop.terminal.devbox("up", "other")
+    following = shop.terminal.start("logs", "-f", "other")
+    said(following, "other says")
+    commands = [shop.terminal.start(*words, "sh", "-c", "echo begun; sleep 47009") for words in COMMANDS]
+    for command in commands:
+        said(command, "begun")
+    link.blackhole()
+    for command in commands:
+        stated(command)
+    assert following.stderr is not None
+    while "trying again" not in (line := following.stderr.readline()):
+        assert line, "the follower ended"
+    link.resume()
+    until(lambda: "sleep 47009" not in rehearsal_host.sh("ps -eo args"), "a command runs on")
+    until(lambda: rehearsal_host.sh(ONE_OFFS) == "", "the one-off container is still there")
+    rehearsal_host.shell("docker", "restart", "-t", "1", f"dev.{shop.name}-other-1")
+    said(following, "other says")
+    kill(following)
 
 
 def test_a_one_off_ends_with_a_client_that_never_knew_it_ran(

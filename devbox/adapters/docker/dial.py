@@ -95,9 +95,12 @@ def client_context(endpoint: Endpoint) -> ssl.SSLContext:
 
 
 def keep_alive(sock: socket.socket) -> None:
-    """Notice within a minute that the other side is gone, even while nothing is said."""
+    """Notice that the other side is gone, by what it does not confirm: what we say, or a question every few
+    seconds while nothing is said."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 4)):
+    # macOS and Windows have no TCP_USER_TIMEOUT: there, what was said is repeated for minutes.
+    options = (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 15_000))
+    for name, value in options:
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
