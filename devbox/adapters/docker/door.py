@@ -70,14 +70,15 @@ class Door:
                 self.failure = error
                 return
             with far:
-                if self._closed_with(near, far):
+                if self._kept(near, far):
                     back = threading.Thread(target=_pump, args=(far, near), name="devbox-door", daemon=True)
                     back.start()
                     _pump(near, far)
                     back.join()
-                    self._under_way.difference_update((near, far))
+                    with self._lock:
+                        self._under_way.difference_update((near, far))
 
-    def _closed_with(self, *ends: socket.socket) -> bool:
+    def _kept(self, *ends: socket.socket) -> bool:
         """From now on `close` cuts them; False when it was called already."""
         with self._lock:
             self._under_way.update(ends)

@@ -71,8 +71,7 @@ class Http:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if data else {}
         with self._reply(method, self.path(path, query), data, headers) as response:
-            text = response.read()
-        return json.loads(text) if text.strip() else None
+            return json.loads(text) if (text := response.read()).strip() else None
 
     def find(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         """A GET that answers None where there is no such thing."""
@@ -108,7 +107,7 @@ class Http:
             wire.cut()
 
     def dial(self) -> socket.socket:
-        """A stream to the daemon that two threads may use at once, and on which nothing was said yet."""
+        """A fresh stream to the daemon, which two threads may use at once."""
         return self._duplex()
 
     def open(self) -> Wire:
@@ -119,7 +118,7 @@ class Http:
         self, path: str, query: Mapping[str, Any], body: Any, headers: Sequence[tuple[str, str]] = ()
     ) -> tuple[socket.socket, bytes]:
         """POST and switch protocols: the raw stream, and what of it was read with the head already."""
-        data = json.dumps(body).encode() if body is not None else b""
+        data = b"" if body is None else json.dumps(body).encode()
         lines = [
             ("Host", "docker"),
             ("Connection", "Upgrade"),
