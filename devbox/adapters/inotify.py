@@ -32,9 +32,13 @@ class _Seen:
     ready: set[bytes] = field(default_factory=set)
     open: set[bytes] = field(default_factory=set)
     subtrees: set[bytes] = field(default_factory=set)
+    moves: list[tuple[bytes, bytes]] = field(default_factory=list)
+    leaving: tuple[int, bytes] | None = None
+    """A folder that was just renamed, by the number of that rename; where to comes next, if at all."""
 
     def changes(self) -> Changes:
-        return Changes(frozenset(self.ready), frozenset(self.open), frozenset(self.subtrees))
+        sets = frozenset(self.ready), frozenset(self.open), frozenset(self.subtrees)
+        return Changes(*sets, tuple(self.moves))
 
 
 class Inotify:
@@ -52,15 +56,23 @@ class Inotify:
         self._poll.register(self._woken, select.POLLIN)
         self._paths: dict[int, bytes] = {}
         self._numbers: dict[bytes, int] = {}
+        self._renamed: list[bytes] = []
+        """Folders that kept their watches under a new name; some below may have none yet."""
         self._watch_below(b"")
 
     def wait(self, timeout: float | None) -> Changes:
         """See `ports.watcher.Watcher.wait`."""
+        seen = _Seen()
+        self._watch_renamed(seen)
+        if seen.subtrees:
+            timeout = 0
         if self._poll.poll(None if timeout is None else timeout * 1000):
             self._drain_waker()
-        seen = _Seen()
-        for number, mask, name in self._events():
-            self._take(number, mask, name, seen)
+        for number, mask, cookie, name in self._events():
+            if seen.leaving and not (mask & _MOVED_TO and cookie == seen.leaving[0]):
+                self._left(seen)
+            self._take(number, mask, cookie, name, seen)
+        self._left(seen)
         return seen.changes()
 
     def wake(self) -> None:
@@ -80,7 +92,7 @@ class Inotify:
         except BlockingIOError:
             return
 
-    def _events(self) -> Iterator[tuple[int, int, bytes]]:
+    def _events(self) -> Iterator[tuple[int, int, int, bytes]]:
         while True:
             try:
                 data = os.read(self._fd, _BUFFER)
@@ -88,11 +100,11 @@ class Inotify:
                 return
             at = 0
             while at < len(data):
-                number, mask, _cookie, length = _HEAD.unpack_from(data, at)
+                number, mask, cookie, length = _HEAD.unpack_from(data, at)
                 at += _HEAD.size + length
-                yield number, mask, data[at - length : at].rstrip(b"\0")
+                yield number, mask, cookie, data[at - length : at].rstrip(b"\0")
 
-    def _take(self, number: int, mask: int, name: bytes, seen: _Seen) -> None:
+    def _take(self, number: int, mask: int, cookie: int, name: bytes, seen: _Seen) -> None:
         if mask & _OVERFLOW:
             self._watch_below(b"")
             seen.subtrees.add(b"")
@@ -111,14 +123,23 @@ class Inotify:
             return  # the folder itself, of which its parent's watch has told as well
         path = folder + b"/" + name if folder else name
         if mask & _IS_FOLDER:
-            self._take_folder(path, mask, seen)
+            self._take_folder(path, mask, cookie, seen)
         elif not self._covers(path, False):
             self._take_file(path, mask, seen)
 
-    def _take_folder(self, path: bytes, mask: int, seen: _Seen) -> None:
+    def _take_folder(self, path: bytes, mask: int, cookie: int, seen: _Seen) -> None:
         if mask & _MOVED_FROM:
-            self._forget_below(path)
-        if self._covers(path, True):
+            seen.leaving = cookie, path
+        covered = self._covers(path, True)
+        if mask & _MOVED_TO and seen.leaving:
+            if not covered and seen.leaving[1] in self._numbers:
+                (_, old), seen.leaving = seen.leaving, None
+                self._rename(old, path)
+                seen.moves.append((old, path))
+                seen.subtrees.add(path)
+                return
+            self._left(seen)
+        if covered:
             return
         if mask & (_CREATE | _MOVED_TO):
             # What was made in it before the watch stood has no events: everything in it is in doubt.
@@ -126,6 +147,32 @@ class Inotify:
             seen.subtrees.add(path)
         else:
             seen.ready.add(path)
+
+    def _left(self, seen: _Seen) -> None:
+        """The folder that was renamed went out of the tree, or out of sight."""
+        if seen.leaving:
+            self._forget_below(seen.leaving[1])
+            seen.leaving = None
+
+    def _rename(self, old: bytes, new: bytes) -> None:
+        """The watches of a folder and of all below it go with it: to the kernel they are the same ones."""
+        prefix = old + b"/"
+        below = [path for path in self._numbers if path == old or path.startswith(prefix)]
+        for path, number in [(path, self._numbers.pop(path)) for path in below]:
+            path = new + path[len(old) :]
+            self._paths[number], self._numbers[path] = path, number
+        self._renamed.append(new)
+
+    def _watch_renamed(self, seen: _Seen) -> None:
+        """Folders below renamed ones that have no watch: too new then, or ignored under the old name.
+
+        That takes as long as there are folders, so that it is not done where a rename waits to be followed.
+        """
+        for folder in self._renamed:
+            before = set(self._paths)
+            self._watch_below(folder)
+            seen.subtrees.update(self._paths[number] for number in self._paths.keys() - before)
+        self._renamed = []
 
     def _take_file(self, path: bytes, mask: int, seen: _Seen) -> None:
         written = mask & (_CREATE | _MODIFY)

@@ -12,19 +12,26 @@ class Changes:
 
     `ready`: something finished happening (closed after writing, renamed, deleted). `open`: something is still
     being written perhaps (created, modified, not closed yet). `subtrees`: everything below is in doubt (new
-    directories, lost events); b"" means the whole tree.
+    directories, lost events); b"" means the whole tree. `moves`: folders that were renamed within the tree,
+    old and new name, in the order in which it happened; both names are in doubt as well.
     """
 
     ready: frozenset[bytes] = frozenset()
     open: frozenset[bytes] = frozenset()
     subtrees: frozenset[bytes] = frozenset()
+    moves: tuple[tuple[bytes, bytes], ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.ready or self.open or self.subtrees)
 
     def merged(self, other: Changes) -> Changes:
-        """Both together."""
-        return Changes(self.ready | other.ready, self.open | other.open, self.subtrees | other.subtrees)
+        """Both together; what `other` tells happened later."""
+        return Changes(
+            self.ready | other.ready,
+            self.open | other.open,
+            self.subtrees | other.subtrees,
+            self.moves + other.moves,
+        )
 
 
 class Watcher(Protocol):

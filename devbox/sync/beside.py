@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from devbox.ports.watcher import Changes, Watcher
 from devbox.sync.ignore import RULE_FILES
@@ -71,7 +71,7 @@ class Beside:
 
     def _follow(self, changes: Changes) -> None:
         now = {path for path in changes.ready if self._apart(path)}
-        self._waiting = self._waiting.merged(Changes(changes.ready - now, changes.open, changes.subtrees))
+        self._waiting = self._waiting.merged(replace(changes, ready=changes.ready - now))
         if not now or changes.subtrees:
             self._waiting = self._waiting.merged(Changes(frozenset(now)))
             return

@@ -29,22 +29,34 @@ class Ignore:
         self.tracked: Container[bytes] = ()
         self._layers: dict[tuple[bytes, bool], tuple[RuleFile, ...]] = {}
         self._own: dict[bytes, tuple[RuleFile | None, RuleFile | None]] = {}
-        self._folders: dict[tuple[bytes, bool], bool] = {(b"", False): False, (b"", True): False}
+        self._folders: dict[tuple[bytes, bool], bool] = {}
+        self._ruled: set[bytes] = set()  # the folders in which rule files were found
+        self.forget()
+
+    def forget(self) -> None:
+        """Other folders may stand under the names of old ones: their rules are read when they are needed."""
+        for known in (self._layers, self._own, self._folders, self._ruled):
+            known.clear()
+        self._folders.update({(b"", False): False, (b"", True): False})
+
+    def ruled(self, path: bytes) -> bool:
+        """Whether there were rule files in the folder `path`, or below it."""
+        return any(not path or one == path or one.startswith(path + b"/") for one in self._ruled)
 
     def covers(self, path: bytes, is_directory: bool) -> bool:
         """Whether the path, or a folder above it, is ignored."""
-        return self._ruled(path, is_directory, git=True) and not (
-            path in self.tracked and not self._ruled(path, is_directory, git=False)
+        return self._verdict(path, is_directory, git=True) and not (
+            path in self.tracked and not self._verdict(path, is_directory, git=False)
         )
 
-    def _ruled(self, path: bytes, is_directory: bool, git: bool) -> bool:
+    def _verdict(self, path: bytes, is_directory: bool, git: bool) -> bool:
         """What the rules say; git's among them, or only ours."""
         if is_directory and (path, git) in self._folders:
             return self._folders[path, git]
         parent, _, name = path.rpartition(b"/")
         verdict = (
             name.startswith(STAGING.encode())
-            or self._ruled(parent, True, git)
+            or self._verdict(parent, True, git)
             or rules.ignored(self._prefix + path, is_directory, self.layers(parent, git))
         )
         if is_directory:
@@ -68,6 +80,8 @@ class Ignore:
             base = self._prefix + (folder + b"/" if folder else b"")
             devbox, git = (_read(os.path.join(self._root, folder, name), base) for name in RULE_FILES)
             self._own[folder] = (devbox, git)
+            if devbox or git:
+                self._ruled.add(folder)
         return self._own[folder]
 
 

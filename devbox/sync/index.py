@@ -70,6 +70,18 @@ class Index:
         row = self._db.execute("SELECT * FROM entry WHERE path = ?", (path,)).fetchone()
         return rows.record(row) if row else None
 
+    def knows(self, path: bytes) -> bool:
+        """Whether anything is in it at a path or below."""
+        return self._any("entry", "path", path)
+
+    def unsettled(self, path: bytes) -> bool:
+        """Whether anything is open at a path or below: a conflict, or what an interrupted session began."""
+        return (
+            self._any("intent", "path", path)
+            or self._any("intent", "target", path)
+            or self._any("conflict", "path", path)
+        )
+
     def folders(self) -> set[bytes]:
         """The folders in it."""
         found = self._db.execute("SELECT path FROM entry WHERE kind = ?", (Kind.DIRECTORY,))
@@ -185,6 +197,13 @@ class Index:
 
     def close(self) -> None:
         self._db.close()
+
+    def _any(self, table: str, column: str, path: bytes) -> bool:
+        found = self._db.execute(
+            f"SELECT 1 FROM {table} WHERE {column} = ?1 OR ({column} >= ?2 AND {column} < ?3) LIMIT 1",
+            (path, path + b"/", path + b"0"),
+        )
+        return found.fetchone() is not None
 
     def _settle(self, paths: list[tuple[bytes]]) -> None:
         self._db.executemany("DELETE FROM intent WHERE path = ?", paths)

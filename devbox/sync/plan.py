@@ -236,7 +236,7 @@ def _rename(view: View, plan: Plan, draft: _Draft, source_of: SourceOf) -> set[b
     done: set[bytes] = set()
     for rename in renames.found(view):
         draft.moves.append(Move(rename.old, rename.new))
-        plan.reasons[rename.new] = "renamed"
+        plan.reasons[rename.old] = "renamed"
         done.update(rename.pairs, rename.pairs.values())
         for before, after in rename.pairs.items():
             record = view.records[before]

@@ -16,6 +16,7 @@ from devbox.sync.index import Index
 from devbox.sync.looking import Looking
 from devbox.sync.marks import learned
 from devbox.sync.model import Plan, Record, Report, View
+from devbox.sync.moving import Moving, Pair, apart
 from devbox.sync.outcomes import Outcomes
 from devbox.sync.place import Place
 
@@ -76,6 +77,18 @@ class Rounds:
         """Look at what is in doubt."""
         self.started_ns = time.time_ns()
         return self._planned(tree, self.looking.part(tree, paths, subtrees))
+
+    def move(self, tree: Tree, moves: Iterable[Pair], report: Report) -> set[bytes]:
+        """Rename folders there that were renamed here, as far as nothing has to be looked at for that.
+
+        Returns the paths that must be looked at again.
+        """
+        self.started_ns = time.time_ns()
+        moving, again = Moving(self.place, self.index, self.looking, self.brake), set[bytes]()
+        for group in apart(moves):
+            if (plan := moving.plan(group)).size:
+                again |= self.apply(tree, View({}, {}, None), plan, report)
+        return again
 
     def apply(self, tree: Tree, view: View, plan: Plan, report: Report) -> set[bytes]:
         """Do the plan and record every outcome. Returns the paths that must be looked at again."""

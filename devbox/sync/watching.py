@@ -84,6 +84,7 @@ class Watching:
         self.settling.add(changes, time.monotonic())
         paths, subtrees = self.settling.take(time.monotonic(), everything=bool(flushes))
         try:
+            paths |= self._move(changes)
             self._follow(paths, subtrees, quiet=not changes)
         except (ConnectionLost, HostUnreachable, RootRefused) as lost:
             self._offline(lost)
@@ -100,6 +101,15 @@ class Watching:
             request.report = {**self.session.status(), "error": error.as_data()}
         finally:
             request.done.set()
+
+    def _move(self, changes: Changes) -> set[bytes]:
+        """Renamed folders go first, before any of what is in them is looked at; what is in doubt by that."""
+        if not changes.moves:
+            return set()
+        report = Report(problems=self.session.rounds.problems)
+        doubtful = self.session.rounds.move(self.session.link.open(), changes.moves, report)
+        self._count(report)
+        return doubtful
 
     def _follow(self, paths: Iterable[bytes], subtrees: Iterable[bytes], quiet: bool) -> None:
         doubtful, below, state = set(paths), set(subtrees), self.session.state
@@ -137,12 +147,14 @@ class Watching:
         self.session.state.saves += report.put + report.removed + report.moved
 
     def _take_rules(self, changes: Changes) -> None:
-        """An ignore file changed: what it hides stays there, what it shows comes along."""
-        touched = {*changes.ready, *changes.open}
-        if any(path.rpartition(b"/")[2] in RULE_FILES for path in touched):
-            self.session.rounds.looking.reload_rules()
+        """An ignore file changed, or a folder with one: what it hides stays there, what it shows comes."""
+        looking, touched = self.session.rounds.looking, {*changes.ready, *changes.open, *changes.subtrees}
+        if any(path.rpartition(b"/")[2] in RULE_FILES or looking.ignore.ruled(path) for path in touched):
+            looking.reload_rules()
             self.watcher.refresh()
             self.settling.add(Changes(subtrees=frozenset([b""])), time.monotonic())
+        elif changes.subtrees:
+            looking.ignore.forget()
 
     def _offline(self, lost: Exception) -> None:
         self.session.link.drop()

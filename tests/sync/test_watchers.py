@@ -11,7 +11,7 @@ import pytest
 
 from devbox.adapters.anywhere import Anywhere
 from devbox.adapters.inotify import Inotify
-from tests.contracts.watcher_contract import WatcherContract, covers
+from tests.contracts.watcher_contract import WatcherContract, covers, seen, until
 from tests.sync.test_session import Bench, fill, picture, wanted
 
 
@@ -29,6 +29,37 @@ class TestInotify(WatcherContract):
         watcher = Inotify(os.fsencode(root), covers)
         yield watcher
         watcher.close()
+
+    def test_renames_of_folders_are_told_as_such(self, root: Path, watcher: Inotify) -> None:
+        (root / "ignored").mkdir()
+        (root / "old").rename(root / "new")
+        (root / "new").rename(root / "newer")
+        (root / "newer").rename(root / "ignored/out of sight")
+        changes = watcher.wait(0)
+        assert changes.moves == ((b"old", b"new"), (b"new", b"newer"))
+        assert {b"old", b"new", b"newer"} <= changes.ready
+
+    def test_what_was_ignored_under_the_old_name_is_watched_under_the_new_one(
+        self, root: Path, watcher: Inotify
+    ) -> None:
+        (root / "ignored").mkdir()
+        (root / "ignored/deep").mkdir()
+        assert not seen(watcher.wait(0))
+        (root / "ignored").rename(root / "told")
+        until(watcher, b"told/deep")
+        (root / "told/deep/f").write_text("1")
+        until(watcher, b"told/deep/f")
+
+    def test_a_folder_made_just_before_a_rename_is_watched(self, root: Path, watcher: Inotify) -> None:
+        """It has no watch under the old name any more; what comes into it until it has one is in doubt."""
+        (root / "old/young").mkdir()
+        (root / "old").rename(root / "new")
+        changes = watcher.wait(0)
+        assert changes.moves == ((b"old", b"new"),)
+        (root / "new/young/f").write_text("1")
+        assert b"new/young" in watcher.wait(0).subtrees
+        (root / "new/young/g").write_text("1")
+        until(watcher, b"new/young/g")
 
 
 class TestAnywhere(WatcherContract):
