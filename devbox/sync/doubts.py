@@ -37,11 +37,11 @@ class Doubts:
                 continue
             digest = self.place.source(path, local).digest()
             if digest == record.digest:
-                known = replace(local, mode=record.local.mode)
+                known = local._replace(mode=record.local.mode)
                 records[path] = Record(known, record.remote, digest, self.young(local))
                 self.index.agree(path, records[path], settled=False)
             else:
-                records[path] = replace(record, local=replace(record.local, mtime_ns=-1))
+                records[path] = replace(record, local=record.local._replace(mtime_ns=-1))
         return replace(view, records=records)
 
     def compare(self, tree: Tree, view: View, plan: Plan) -> None:
@@ -55,7 +55,7 @@ class Doubts:
             if not digest:
                 plan.unsure.append(path)
             elif there.get(path) == digest:
-                agreed = replace(local, mode=0o755 if entry.mode & 0o100 else 0o644)
+                agreed = local._replace(mode=0o755 if entry.mode & 0o100 else 0o644)
                 plan.adopt[path] = Record(agreed, entry, digest, racy=True)
             else:
                 plan.conflicts.append(

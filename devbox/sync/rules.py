@@ -50,13 +50,22 @@ class RuleFile:
             joined = b"|".join(b"(?:%s)" % pattern for pattern in patterns) or _NEVER
             object.__setattr__(self, where, re.compile(joined, re.DOTALL))
 
+    @property
+    def about_paths(self) -> bool:
+        """Whether any rule is about more than a name."""
+        return any(rule.anchored for rule in self.rules)
+
+    def mentions(self, below: bytes, name: bytes) -> bool:
+        """Whether any rule is about that name, or about that path below the file's folder."""
+        return bool(self._names.fullmatch(name) or self._paths.fullmatch(below))
+
     def verdict(self, path: bytes, is_directory: bool) -> bool | None:
         """Ignored, taken back in (False), or not mentioned. The last rule that matches counts."""
         if not path.startswith(self.base):
             return None
         below = path[len(self.base) :]
         name = below.rpartition(b"/")[2]
-        if not self._names.fullmatch(name) and not self._paths.fullmatch(below):
+        if not self.mentions(below, name):
             return None
         for rule in reversed(self.rules):
             if rule.directories_only and not is_directory:
@@ -64,6 +73,12 @@ class RuleFile:
             if rule.regex.fullmatch(below if rule.anchored else name):
                 return not rule.negated
         return None
+
+
+def any_name(files: Iterable[RuleFile]) -> re.Pattern[bytes]:
+    """All the rules for names in these files as one; what it does not match, none of them is about."""
+    patterns = [rule.regex.pattern for file in files for rule in file.rules if not rule.anchored]
+    return re.compile(b"|".join(b"(?:%s)" % one for one in patterns) or _NEVER, re.DOTALL)
 
 
 def parse(text: bytes, base: bytes = b"") -> RuleFile:

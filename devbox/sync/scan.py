@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import struct
@@ -37,35 +36,40 @@ def scan(root: bytes, ignore: Ignore, below: bytes, found: Found) -> None:
     while pending:
         folder = pending.pop()
         try:
-            names = sorted(_members(root, ignore, folder, found))
+            pending += _members(root, ignore, folder, found)
         except (FileNotFoundError, NotADirectoryError):
             continue  # it went while we looked: its event says so
         except OSError as error:
             found.skipped[folder] = error.strerror or str(error)
-            continue
-        entries = [(path, found.entries[path]) for path in names]
-        pending += [path for path, local in entries if local.kind is Kind.DIRECTORY]
-        found.marks[folder] = new_digest(b"".join(map(_packed, entries))).digest()
 
 
 def _members(root: bytes, ignore: Ignore, folder: bytes, found: Found) -> list[bytes]:
-    """Add what is directly in a folder; its paths."""
-    prefix, paths = folder + b"/" if folder else b"", []
-    with os.scandir(os.path.join(root, folder)) as members:
-        for member in members:
-            path = prefix + member.name
-            if ignore.covers(path, member.is_dir(follow_symlinks=False)):
-                continue
-            with contextlib.suppress(FileNotFoundError):  # only that one went; the others are still there
-                if _add(root, path, member.stat(follow_symlinks=False), found):
-                    paths.append(path)
-    return paths
+    """Add what is directly in a folder, and its mark; the folders in it."""
+    prefix, folders, packed = folder + b"/" if folder else b"", [], []
+    with os.scandir(os.path.join(root, folder)) as listing:
+        members = {member.name: member for member in listing}
+    suspects = ignore.suspects(folder, members)
+    for name, member in members.items():
+        path = prefix + name
+        if name in suspects and ignore.covers(path, member.is_dir(follow_symlinks=False)):
+            continue
+        try:
+            state = member.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue  # only that one went; the others are still there
+        local = _add(root, path, state, found)
+        if local:
+            packed.append(_packed(path, local))
+            if local.kind is Kind.DIRECTORY:
+                folders.append(path)
+    found.marks[folder] = new_digest(b"".join(sorted(packed))).digest()
+    return folders
 
 
-def _packed(entry: tuple[bytes, Local]) -> bytes:
-    path, one = entry
-    fields = (one.kind, one.size, one.mtime_ns, one.ctime_ns, one.inode, one.mode)
-    return b"%s\0%s" % (path, one.target) + _FIELDS.pack(*fields, len(path), len(one.target))
+def _packed(path: bytes, one: Local) -> bytes:
+    kind, size, mtime, ctime, inode, mode, target = one
+    fields = _FIELDS.pack(kind, size, mtime, ctime, inode, mode, len(path), len(target))
+    return b"%s\0%s%s" % (path, target, fields)
 
 
 def look(root: bytes, ignore: Ignore, path: bytes, found: Found) -> None:
@@ -86,32 +90,33 @@ def _stands(root: bytes, path: bytes) -> os.stat_result | None:
         return None
 
 
-def _add(root: bytes, path: bytes, state: os.stat_result, found: Found) -> bool:
+def _add(root: bytes, path: bytes, state: os.stat_result, found: Found) -> Local | None:
     mode = state.st_mode
-    times = (state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
     if stat.S_ISREG(mode):
-        found.entries[path] = Local(Kind.FILE, state.st_size, *times, 0o755 if mode & 0o100 else 0o644)
+        times = (state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+        local = Local(Kind.FILE, state.st_size, *times, 0o755 if mode & 0o100 else 0o644)
     elif stat.S_ISDIR(mode):
         # Times of folders change with their content and mean nothing here; the inode tells of renames.
-        found.entries[path] = Local(Kind.DIRECTORY, inode=state.st_ino, mode=0o755)
+        local = Local(Kind.DIRECTORY, inode=state.st_ino, mode=0o755)
     elif stat.S_ISLNK(mode):
         return _add_link(root, path, found)
     else:
         found.skipped[path] = "neither file, folder nor link"
-        return False
-    return True
+        return None
+    found.entries[path] = local
+    return local
 
 
-def _add_link(root: bytes, path: bytes, found: Found) -> bool:
+def _add_link(root: bytes, path: bytes, found: Found) -> Local | None:
     try:
         target = os.readlink(os.path.join(root, path))
     except OSError:
-        return False
+        return None
     if escapes(path, target):
         found.skipped[path] = "a link that leads out of the tree"
-        return False
-    found.entries[path] = Local(Kind.LINK, mode=0o777, target=target)
-    return True
+        return None
+    local = found.entries[path] = Local(Kind.LINK, mode=0o777, target=target)
+    return local
 
 
 @dataclass(frozen=True, slots=True)

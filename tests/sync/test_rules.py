@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from devbox.sync.ignore import Ignore, environment_rules, of_tree
+from devbox.sync.scan import Found, scan
 
 _NAMES = [
     "a",
@@ -130,6 +131,9 @@ def test_as_git_does(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch)
     paths = _all_paths(root)
     git, ours = _git_says(root, paths), _we_say(root, paths)
     assert ours ^ git == set(), {path: (path in git) for path in ours ^ git}
+    seen = Found()  # a look at the tree asks about some of the names only
+    scan(os.fsencode(root), Ignore(os.fsencode(root), *environment_rules(os.fsencode(root), ())), b"", seen)
+    assert seen.entries.keys() == set(paths) - git
 
 
 def test_devboxignore_and_config_count_more_than_git(tmp_path: Path) -> None:
@@ -149,6 +153,15 @@ def test_devboxignore_and_config_count_more_than_git(tmp_path: Path) -> None:
 def test_a_git_folder_may_be_asked_for(tmp_path: Path) -> None:
     root = os.fsencode(tmp_path)
     assert not Ignore(root, *environment_rules(root, ("!.git",))).covers(b".git/HEAD", False)
+
+
+def test_rules_that_name_what_is_wanted_do_not_bring_the_git_folder(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("*\n!*/\n!*.py\n!HEAD\n")
+    root = os.fsencode(tmp_path)
+    ignore = Ignore(root, *environment_rules(root, ()))
+    assert ignore.covers(b".git", True)
+    assert ignore.covers(b".git/HEAD", False)
+    assert not ignore.covers(b"pkg/x.py", False)
 
 
 def test_rules_above_the_root_count_when_the_repository_is_larger(tmp_path: Path) -> None:

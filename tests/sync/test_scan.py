@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import cast
 
@@ -25,6 +26,9 @@ class Vanishing(Ignore):
     def __init__(self, root: Path, victim: bytes) -> None:
         super().__init__(os.fsencode(root), RuleFile(b"", ()), ())
         self.place, self.victim = root, victim
+
+    def suspects(self, folder: bytes, names: Collection[bytes]) -> Collection[bytes]:
+        return names
 
     def covers(self, path: bytes, is_directory: bool) -> bool:
         if path == self.victim:
