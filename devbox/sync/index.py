@@ -39,7 +39,7 @@ class Index:
 
     def records_of(self, folders: Collection[bytes]) -> dict[bytes, Record]:
         """The records of all folders, and of what is directly in these."""
-        found = self._db.execute("SELECT * FROM entry WHERE kind = ?", (Kind.DIRECTORY,)).fetchall()
+        found = self._db.execute(f"SELECT * FROM entry WHERE {rows.IS_FOLDER}").fetchall()
         for folder in folders:
             prefix = folder + b"/" if folder else b""
             found += self._db.execute(
@@ -61,8 +61,8 @@ class Index:
             marked = [(path, one.here, one.there) for path, one in learned.items()]
             self._db.executemany("INSERT INTO mark VALUES (?,?,?)", marked)
             self._db.execute(
-                "DELETE FROM mark WHERE path <> x'' AND path NOT IN (SELECT path FROM entry WHERE kind = ?)",
-                (Kind.DIRECTORY,),
+                "DELETE FROM mark WHERE path <> x''"
+                f" AND path NOT IN (SELECT path FROM entry WHERE {rows.IS_FOLDER})"
             )
 
     def record(self, path: bytes) -> Record | None:
@@ -84,13 +84,13 @@ class Index:
 
     def folders(self) -> set[bytes]:
         """The folders in it."""
-        found = self._db.execute("SELECT path FROM entry WHERE kind = ?", (Kind.DIRECTORY,))
-        return {path for (path,) in found}
+        return {path for (path,) in self._db.execute(f"SELECT path FROM entry WHERE {rows.IS_FOLDER}")}
 
     def count(self) -> int:
         """How many files and links are in it."""
+        # Counting all is quick, and so are the folders by their index; a condition would read every row.
         (count,) = self._db.execute(
-            "SELECT count(*) FROM entry WHERE kind <> ?", (Kind.DIRECTORY,)
+            f"SELECT (SELECT count(*) FROM entry) - (SELECT count(*) FROM entry WHERE {rows.IS_FOLDER})"
         ).fetchone()
         return int(count)
 
@@ -216,7 +216,7 @@ class Index:
             db = self._connect()
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version == rows.FORMAT:
-                db.execute(rows.MARKS)  # younger than the format
+                db.executescript(rows.LATER)
                 return db
             fresh = version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone()
             db.close()
@@ -225,7 +225,7 @@ class Index:
         if not fresh:
             self._set_aside()
         db = self._connect()
-        db.executescript(f"BEGIN;{rows.SCHEMA}{rows.MARKS};PRAGMA user_version = {rows.FORMAT};COMMIT;")
+        db.executescript(f"BEGIN;{rows.SCHEMA}{rows.LATER}PRAGMA user_version = {rows.FORMAT};COMMIT;")
         return db
 
     def _connect(self) -> sqlite3.Connection:

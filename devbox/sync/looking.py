@@ -74,29 +74,40 @@ class Looking:
             self.begin()
         ahead, self._ahead = self._ahead, None
         assert ahead
+        # What was in step last time is asked about at once: the host looks while we do.
+        marks = {} if take_local else self.index.marks()
+        first = tree.survey({path: one.there for path, one in marks.items()}) if marks else Survey({})
         found = ahead.result()
         self.skipped = found.skipped
-        if not found.entries and not may_be_empty and self.index.count():
-            raise SyncHalted(
-                "the local folder is empty, or everything in it is ignored",
-                where=os.fsdecode(self.place.root),
-                why="following it would delete everything on the host",
-                next_steps=["devbox sync --confirm-deletes   (if that is meant)"],
-            )
-        marks = {} if take_local else self.index.marks()
-        as_before = {path for path, one in marks.items() if found.marks.get(path) == one.here}
-        known = self.index.folders()
-        folders = {*found.marks, b"", *known, *_moved_folders(self.index.moves(), known)}
-        folders.update(parent_of(path) for path in self.index.intents())
-        folders.update(path for path, one in found.entries.items() if one.kind is Kind.DIRECTORY)
-        survey = tree.survey(
-            {path: marks[path].there if path in as_before else b"" for path in sorted(folders)}
-        )
+        self._not_emptied(found, may_be_empty)
+        folders = self._folders(found)
+        same = {path for path in first.same if found.marks.get(path) == marks[path].here}
+        left = folders - same - (marks.keys() - first.same)
+        rest = tree.survey(dict.fromkeys(sorted(left), b"")) if left else Survey({})
+        survey = Survey({**first.entries, **rest.entries}, frozenset(same))
         for old, new in self.index.moves():
             if new in survey.entries and old not in survey.entries:
                 with self.index.together():
                     self.index.moved(old, new)  # it happened, and we were killed before we wrote it down
         return self._view(found, survey, folders, take_local)
+
+    def _folders(self, found: scan.Found) -> set[bytes]:
+        """The folders that may stand on the host."""
+        known = self.index.folders()
+        folders = {*found.marks, b"", *known, *_moved_folders(self.index.moves(), known)}
+        folders.update(parent_of(path) for path in self.index.intents())
+        folders.update(path for path, one in found.entries.items() if one.kind is Kind.DIRECTORY)
+        return folders
+
+    def _not_emptied(self, found: scan.Found, may_be: bool) -> None:
+        if found.entries or may_be or not self.index.count():
+            return
+        raise SyncHalted(
+            "the local folder is empty, or everything in it is ignored",
+            where=os.fsdecode(self.place.root),
+            why="following it would delete everything on the host",
+            next_steps=["devbox sync --confirm-deletes   (if that is meant)"],
+        )
 
     def _view(
         self, found: scan.Found, survey: Survey, folders: set[bytes], take_local: frozenset[bytes]
@@ -106,11 +117,7 @@ class Looking:
             records, local = self.index.records(), found.entries
             return View(local, records, survey.entries, self.index.intents(), take_local, found.marks)
         records = self.index.records_of(folders - survey.same)
-        local = {
-            path: one
-            for path, one in found.entries.items()
-            if one.kind is Kind.DIRECTORY or parent_of(path) not in survey.same
-        }
+        local = found.below_others(survey.same)
         quiet = {path: one.remote for path, one in records.items() if parent_of(path) in survey.same}
         marks = {path: mark for path, mark in found.marks.items() if path not in survey.same}
         return View(local, records, {**quiet, **survey.entries}, {}, take_local, marks)

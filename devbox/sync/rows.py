@@ -22,9 +22,15 @@ CREATE TABLE intent (path BLOB NOT NULL, kind INTEGER NOT NULL, size INTEGER NOT
 CREATE INDEX intent_path ON intent (path);
 CREATE TABLE conflict (path BLOB PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
 """
-MARKS = """
-CREATE TABLE IF NOT EXISTS mark (path BLOB PRIMARY KEY, here BLOB NOT NULL, there BLOB NOT NULL) WITHOUT ROWID
+LATER = """
+CREATE TABLE IF NOT EXISTS mark (
+    path BLOB PRIMARY KEY, here BLOB NOT NULL, there BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS entry_folder ON entry (path) WHERE kind = 2;
 """
+"""Younger than the format: whoever opens an index adds it."""
+IS_FOLDER = f"kind = {int(Kind.DIRECTORY)}"
+"""As a literal: only so the index of the folders is used."""
 KINDS = {int(kind): kind for kind in Kind}
 KEEP = "INSERT OR REPLACE INTO entry VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 

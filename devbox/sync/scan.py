@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 from devbox.ports.tree import STAGING, Kind, SourceChanged, new_digest
 from devbox.sync.ignore import Ignore
-from devbox.sync.model import Local, above, escapes
+from devbox.sync.model import Local, above, escapes, parent_of
 
 STAGED = os.fsencode(STAGING + ".")
 """How the names of our own half-made local files begin; the ignore rules cover them."""
@@ -27,6 +27,16 @@ class Found:
     skipped: dict[bytes, str] = field(default_factory=dict)
     marks: dict[bytes, bytes] = field(default_factory=dict)
     """Every folder that was listed -> a digest of all that is directly in it and not ignored."""
+
+    def below_others(self, folders: Set[bytes]) -> dict[bytes, Local]:
+        """All folders, and all that is not directly in one of `folders`."""
+        if self.marks.keys() <= folders:  # nothing is: the many files need not be gone through
+            return {path: self.entries[path] for path in self.marks if path}
+        return {
+            path: one
+            for path, one in self.entries.items()
+            if one.kind is Kind.DIRECTORY or parent_of(path) not in folders
+        }
 
 
 def scan(root: bytes, ignore: Ignore, below: bytes, found: Found) -> None:

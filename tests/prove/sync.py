@@ -27,14 +27,18 @@ def main() -> int:
         "operations": wish.ops * len(results),
         "faults": dict(sum((one.faults for one in results), Counter[str]())),
         "reads": sum(one.reads for one in results),
+        "steady_reads": sum(one.steady_reads for one in results),
         "torn": sum(len(one.torn) for one in results),
+        "missing": sum(len(one.missing) for one in results),
         "mismatches": sum(len(one.mismatches) + len(one.index) for one in results),
         "ended": sum(len(one.ended) for one in results),
         "bad_seeds": [one.seed for one in bad],
         "seconds": round(sum(one.seconds for one in results), 1),
     }
     print(json.dumps(summary, indent=2))
-    words = (f"{name} {summary[name]}" for name in ("seeds", "operations", "faults", "reads", "torn"))
+    words = (
+        f"{name} {summary[name]}" for name in ("seeds", "operations", "faults", "reads", "torn", "missing")
+    )
     print("; ".join(words), f"; mismatches {summary['mismatches']}", file=sys.stderr)
     return 1 if bad else 0
 

@@ -83,10 +83,10 @@ def marked(folders: Mapping[bytes, bytes]) -> bytes:
 
 def mark(members: Mapping[bytes, Entry]) -> bytes:
     """The mark of a folder with these members, as the helper makes it."""
-    packed = []
+    packed = {}
     for name, one in members.items():
         times = (one.size, one.mtime_ns, one.ctime_ns)
-        packed.append((name, asked.packed_member(name, one.kind, times, one.mode, one.target)))
+        packed[name] = asked.packed_member(name, one.kind, times, one.mode, one.target)
     return asked.mark(packed)
 
 

@@ -6,9 +6,14 @@ from pathlib import Path
 
 from devbox.adapters.helper import remote
 
-COMMAND = "exec python3 -ISc 'import sys; i = sys.stdin.buffer; exec(i.read(int(i.read(9))))'"
+COMMAND = (
+    'exec env "PATH=/usr/bin:/bin:$PATH" python3 -ISc'
+    " 'import sys; i = sys.stdin.buffer; exec(i.read(int(i.read(9))))'"
+)
 """Reads nine digits, then that many bytes of program, and runs it: nothing of it is on the host's disk. One
-line, and no character that any login shell changes inside single quotes."""
+line, and no character that any login shell changes inside single quotes. The system's own python3 comes
+first: what pyenv and the like put before it is a script that takes longer to start than all the rest.
+"""
 _MODULES = ("wire", "places", "lock", "entries", "large", "work", "asked", "main")
 """In the order in which they import each other."""
 _LOADER = """

@@ -61,13 +61,13 @@ class Questions:
         size = 0
         real = {b"": True}
         for folder, known in marked(ask):
-            members = self.members(self.places.at(folder)) if self.is_real(folder, real) else None
-            if members is None:
+            listed = members(self.places.at(folder)) if self.is_real(folder, real) else None
+            if listed is None:
                 continue
-            if known and mark(members) == known:
+            if known and mark(listed) == known:
                 parts += (shape.FOLDER.pack(len(folder), shape.SAME), folder)
                 continue
-            listing = b"".join(packed for _name, packed in members)
+            listing = b"".join(listed.values())
             parts += (shape.FOLDER.pack(len(folder), len(listing)), folder, listing)
             size += len(listing)
             if size > PIECE:
@@ -82,15 +82,6 @@ class Questions:
             state = state_of(self.places.at(folder)) if self.is_real(above, real) else None
             real[folder] = state is not None and stat.S_ISDIR(state.st_mode)
         return real[folder]
-
-    def members(self, folder: bytes) -> list[tuple[bytes, bytes]] | None:
-        """Names in a folder, and what they are, packed; None when there is no such folder."""
-        try:
-            with os.scandir(folder) as members:
-                seen = [(member.name, listed(member)) for member in members]
-        except OSError:
-            return None
-        return [one for one in seen if one[1]]
 
     def digests(self, ask: Request) -> tuple[int, bytes]:
         """The digest of every file that can be read, as soon as it is known."""
@@ -134,22 +125,29 @@ def marked(ask: Request) -> Iterator[tuple[bytes, bytes]]:
         at += path + known
 
 
-def mark(members: list[tuple[bytes, bytes]]) -> bytes:
-    """A digest of all that is in a folder."""
-    listing = b"".join(packed for _name, packed in sorted(members))
-    return blake2b(listing, digest_size=shape.DIGEST).digest()
-
-
-def listed(member: os.DirEntry[bytes]) -> bytes:
-    """One member of a folder, packed; b"" when it went meanwhile."""
+def members(folder: bytes) -> dict[bytes, bytes] | None:
+    """Names in a folder, and what they are, packed; None when there is no such folder."""
+    found = {}
     try:
-        state = member.stat(follow_symlinks=False)
-        mode = state.st_mode
-        target = os.readlink(member.path) if stat.S_ISLNK(mode) else b""
+        with os.scandir(folder) as listing:
+            for member in listing:
+                try:
+                    state = member.stat(follow_symlinks=False)
+                    mode = state.st_mode
+                    target = os.readlink(member.path) if stat.S_ISLNK(mode) else b""
+                except OSError:
+                    continue  # it went meanwhile
+                times = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+                found[member.name] = packed_member(member.name, kind_of(mode), times, mode & 0o7777, target)
     except OSError:
-        return b""
-    times = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
-    return packed_member(member.name, kind_of(mode), times, mode & 0o7777, target)
+        return None
+    return found
+
+
+def mark(members: dict[bytes, bytes]) -> bytes:
+    """A digest of all that is in a folder."""
+    listing = b"".join([members[name] for name in sorted(members)])
+    return blake2b(listing, digest_size=shape.DIGEST).digest()
 
 
 def packed_member(name: bytes, kind: int, times: tuple[int, int, int], mode: int, target: bytes) -> bytes:
