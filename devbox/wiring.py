@@ -190,14 +190,17 @@ def sync_state(config: Config) -> Path:
 def sync_sessions(
     config: Config, emit: Callable[[Mapped], Emit], ask: Ask | None = None, host: Connection | None = None
 ) -> Iterator[list[Session]]:
-    """A sync session per mapping; they share one connection, opened when first needed."""
+    """A sync session per mapping; they share one connection, which is made beside all else."""
     from functools import partial
 
     from devbox.adapters.trees import Trees
-    from devbox.sync.session import Session
+    from devbox.ports.ask import Nobody
 
     with ExitStack() as stack:
-        trees = stack.enter_context(Trees(config.host, lambda: open_host(config, ask), host))
+        connect = partial(open_host, config)
+        trees = stack.enter_context(Trees(config.host, connect, ask or Nobody(), host))
+        from devbox.sync.session import Session  # meanwhile
+
         sessions = []
         for mapping in config.sync:
             place = sync_place(config, mapping)

@@ -1,4 +1,7 @@
-"""`scripts/prove sync [--seeds N] [--ops M] [--first S]`: chaos over many seeds. JSON and a summary."""
+"""`scripts/prove sync [--seeds N] [--ops M] [--first S] [--workers W]`: chaos over many seeds.
+
+Prints JSON and a summary.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,15 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 from tests.sync.chaos import Result, run_seed
+
+_SAID = 10
+"""So many seeds between two words on how far it is."""
 
 
 def main() -> int:
@@ -19,8 +28,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20, help="how many seeds (20)")
     parser.add_argument("--ops", type=int, default=300, help="operations per seed (300)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (0)")
+    parser.add_argument("--workers", type=int, default=1, help="seeds that run beside each other (1)")
     wish = parser.parse_args()
-    results = [_one(seed, wish.ops) for seed in range(wish.first, wish.first + wish.seeds)]
+    results = list(_run(range(wish.first, wish.first + wish.seeds), wish.ops, wish.workers))
     bad = [one for one in results if not one.good]
     summary = {
         "seeds": len(results),
@@ -41,6 +51,14 @@ def main() -> int:
     )
     print("; ".join(words), f"; mismatches {summary['mismatches']}", file=sys.stderr)
     return 1 if bad else 0
+
+
+def _run(seeds: Sequence[int], operations: int, workers: int) -> Iterator[Result]:
+    with ProcessPoolExecutor(workers) as pool:
+        for number, result in enumerate(pool.map(_one, seeds, repeat(operations)), 1):
+            if number % _SAID == 0:
+                print(f"{number} of {len(seeds)} seeds done", file=sys.stderr, flush=True)
+            yield result
 
 
 def _one(seed: int, operations: int) -> Result:
