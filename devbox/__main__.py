@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+
+_OBJECTS = 50_000
+"""New objects between two collections: a command makes many at once (modules, then a tree's entries), keeps
+them, and ends. Python's 700 cost a tenth of its time.
+"""
 
 
 def main() -> None:
@@ -12,6 +18,7 @@ def main() -> None:
 
         sys.stdout.write(f"devbox {__version__}\n")
         return
+    gc.set_threshold(_OBJECTS, 20, 20)
     from devbox.cli.app import run
 
     run()

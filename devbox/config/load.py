@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import yaml
 
-from devbox.config import compose, envfile
 from devbox.config.model import Build, Composed, Config
 from devbox.config.rules import DOCUMENT, with_defaults
 from devbox.config.shapes import Complaint, Located
@@ -41,6 +40,8 @@ def load(path: Path) -> Config:
 
 def _with_compose(config: Config) -> Config:
     """The services of the compose file, ours of the same name first; its build unless we say one."""
+    from devbox.config import compose  # loaded where it is used: most projects have no such file
+
     path = Path(config.root) / config.compose
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -56,6 +57,8 @@ def _with_compose(config: Config) -> Config:
 
 
 def _dotenv(path: Path) -> dict[str, str]:
+    from devbox.config import envfile
+
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     return envfile.read(text, str(path))
 
