@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-
-from paramiko.channel import Channel
+from typing import TYPE_CHECKING
 
 from devbox.adapters.ahead import Ahead
 from devbox.adapters.helper.best import BestTree
@@ -15,6 +14,9 @@ from devbox.adapters.ssh.connection import Connection
 from devbox.errors import ConnectionLost, HostError
 from devbox.ports.ask import Ask
 from devbox.ports.tree import Tree
+
+if TYPE_CHECKING:
+    from paramiko.channel import Channel
 
 _PATIENCE = 2.0
 """Seconds without a sign of life after which the link is given up: sync loses nothing by connecting anew."""

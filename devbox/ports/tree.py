@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 STAGING = ".devbox-staging"
 """First part of every staging folder's name. Never synced, whichever side it is on."""
@@ -39,11 +39,10 @@ class Kind(IntEnum):
     OTHER = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What stands at a remote path. Times in nanoseconds; `coarse`: seen with whole seconds only (SFTP v3).
 
-    `ctime_ns` is 0 where it cannot be seen.
+    `ctime_ns` is 0 where it cannot be seen. A tuple, as there is one for every file of a tree.
     """
 
     kind: Kind

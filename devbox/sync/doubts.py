@@ -41,7 +41,7 @@ class Doubts:
                 records[path] = Record(known, record.remote, digest, self.young(local))
                 self.index.agree(path, records[path], settled=False)
             else:
-                records[path] = replace(record, local=record.local._replace(mtime_ns=-1))
+                records[path] = record._replace(local=record.local._replace(mtime_ns=-1))
         return replace(view, records=records)
 
     def compare(self, tree: Tree, view: View, plan: Plan) -> None:

@@ -24,8 +24,7 @@ class Local(NamedTuple):
     target: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What both sides last agreed on at a path.
 
     `racy`: the file was so young when it was read that a later change may have left its stat as it is; only

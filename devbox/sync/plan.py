@@ -102,7 +102,7 @@ def without_deletes(plan: Plan) -> list[bytes]:
     return parked
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Case:
     """One path: what is here, what was agreed on, what was found there (`None` as well when nobody asked)."""
 

@@ -52,12 +52,9 @@ def intent(one: Operation) -> tuple[bytes, int, int, int, bytes] | None:
 
 def row(path: bytes, record: Record) -> tuple[bytes | int, ...]:
     """A record as a row of `entry`."""
-    here, there = record.local, record.remote
-    return (
-        *(path, here.kind, here.size, here.mtime_ns, here.ctime_ns, here.inode, here.mode, here.target),
-        *(there.kind, there.size, there.mtime_ns, there.ctime_ns, there.coarse, there.target),
-        *(record.digest, record.racy),
-    )
+    there = record.remote
+    seen = there.kind, there.size, there.mtime_ns, there.ctime_ns, there.coarse, there.target
+    return (path, *record.local, *seen, record.digest, record.racy)
 
 
 def record(fields: tuple[int, ...]) -> Record:

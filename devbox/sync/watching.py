@@ -115,6 +115,7 @@ class Watching:
         doubtful, below, state = set(paths), set(subtrees), self.session.state
         if not doubtful and not below:
             if quiet:
+                self.session.rounds.index.tidy()
                 state.rtt = self.session.link.open().idle()
             return
         state.word, state.queued = "sending", len(doubtful)

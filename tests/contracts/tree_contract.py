@@ -71,6 +71,9 @@ def one(tree: Tree, operation: Operation) -> Outcome:
 
 
 class TreeContract:
+    many = 1500
+    """More than are under way at once."""
+
     def test_a_file_arrives_with_bytes_mode_time_and_digest(self, tree: Tree, root: Path) -> None:
         outcome = one(tree, put(b"run.sh", b"#!/bin/sh\n", mode=0o755))
         assert outcome.result is Result.DONE
@@ -96,9 +99,9 @@ class TreeContract:
         assert os.listdir(os.fsencode(root)) == []
 
     def test_many_at_once_all_arrive(self, tree: Tree, root: Path) -> None:
-        outcomes = do(tree, *[put(b"f%d" % number, b"%d" % number) for number in range(1500)])
+        outcomes = do(tree, *[put(b"f%d" % number, b"%d" % number) for number in range(self.many)])
         assert all(outcome.result is Result.DONE for outcome in outcomes)
-        assert all((root / f"f{number}").read_text() == str(number) for number in range(1500))
+        assert all((root / f"f{number}").read_text() == str(number) for number in range(self.many))
 
     def test_replacing_wants_what_stands_there(self, tree: Tree, root: Path) -> None:
         first = one(tree, put(b"f", b"one"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from devbox.adapters.sftp import links, puts, wire
 from devbox.adapters.sftp.client import Task
 from devbox.adapters.sftp.places import Places, blocked, failed, with_target
@@ -63,7 +61,7 @@ def set_meta(places: Places, operation: SetMeta) -> Task[Outcome]:
     (changed,) = yield [wire.setstat(path, wire.attributes(operation.mode, operation.mtime_ns))]
     if not changed.ok or found.entry is None:
         return failed(operation, changed)
-    entry = replace(found.entry, mode=operation.mode, mtime_ns=operation.mtime_ns)
+    entry = found.entry._replace(mode=operation.mode, mtime_ns=operation.mtime_ns)
     return Outcome(operation, Result.DONE, entry)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from devbox.adapters.sftp import wire
 from devbox.adapters.sftp.client import Client, Task
@@ -60,5 +59,5 @@ def _list(places: Places, directory: bytes) -> Task[dict[bytes, Entry]]:
     links = [name for name, entry in found.items() if entry.kind is Kind.LINK]
     replies = (yield [wire.readlink(places.at(name)) for name in links]) if links else []
     for name, reply in zip(links, replies, strict=True):
-        found[name] = replace(found[name], target=reply.names[0][0] if reply.names else b"")
+        found[name] = found[name]._replace(target=reply.names[0][0] if reply.names else b"")
     return found

@@ -81,4 +81,4 @@ def with_target(path: bytes, found: Reply) -> Task[Reply]:
     if found.entry is None or found.entry.kind is not Kind.LINK:
         return found
     (read,) = yield [wire.readlink(path)]
-    return replace(found, entry=replace(found.entry, target=read.names[0][0] if read.names else b""))
+    return replace(found, entry=found.entry._replace(target=read.names[0][0] if read.names else b""))

@@ -1,0 +1,36 @@
+"""The index as a file."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from devbox.ports.tree import Entry, Kind
+from devbox.sync.index import Index
+from devbox.sync.model import Local, Record
+
+
+def _record(number: int) -> Record:
+    return Record(Local(Kind.FILE, number, 1, 2, 3), Entry(Kind.FILE, number, 1), b"digest")
+
+
+def test_tidied_everything_is_in_the_file_itself(tmp_path: Path) -> None:
+    """So that no save has to wait while the write-ahead log is cleared."""
+    index = Index(tmp_path / "index.sqlite")
+    index.agree_all({b"f%d" % number: _record(number) for number in range(100)})
+    index.tidy()
+    shutil.copy(tmp_path / "index.sqlite", tmp_path / "alone.sqlite")  # without the log beside it
+    alone = Index(tmp_path / "alone.sqlite")
+    assert alone.records() == index.records()
+    assert alone.count() == 100
+    alone.close()
+    index.close()
+
+
+def test_folders_are_not_counted_as_files(tmp_path: Path) -> None:
+    index = Index(tmp_path / "index.sqlite")
+    index.agree_all({b"d/f": _record(1), b"d": Record(Local(Kind.DIRECTORY), Entry(Kind.DIRECTORY))})
+    assert (index.count(), index.folders()) == (1, {b"d"})
+    index.forget(b"d/f")
+    assert (index.count(), index.folders()) == (0, {b"d"})
+    index.close()
