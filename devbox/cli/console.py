@@ -69,9 +69,14 @@ class Console:
             return text
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
+    @property
+    def has_status(self) -> bool:
+        """Whether there is a line for how things stand: on a terminal."""
+        return not self.quiet and not self.as_json and self.err.isatty()
+
     def status(self, text: str) -> None:
         """One line that stays below all talk and is written over, on a terminal; "" ends it."""
-        if self.quiet or self.as_json or not self.err.isatty():
+        if not self.has_status:
             return
         with self._lock:
             self._line = text[: os.get_terminal_size(self.err.fileno()).columns - 1]

@@ -102,8 +102,9 @@ def watch_until(run: Options, config: Config, stop: threading.Event, alone: bool
         standing = Standing(sessions)
         threads = [_Follower(session, stop) for session in sessions]
         try:
-            while not stop.wait(0.2) and all(thread.is_alive() for thread in threads):
-                if alone:
+            said = alone and run.console.has_status
+            while not stop.wait(0.2 if said else 1.0) and all(thread.is_alive() for thread in threads):
+                if said:
                     run.console.status(standing.line(time.monotonic()))
         finally:
             run.console.status("")
