@@ -68,7 +68,9 @@ def test_docker_ces_unit_with_live_restore_and_a_running_container(desk: Desk) -
     back = f"docker rm -f keeper; {vendor}"
     with setup(desk, script, back):
         before = desk.snapshot()
-        pid = desk.host.sh(f"docker run -d --name keeper {image} sleep 600 >/dev/null; pidof sleep")
+        pid = desk.host.sh(
+            f"docker run -d --stop-timeout 1 --name keeper {image} sleep 600 >/dev/null; pidof sleep"
+        )
         said = desk.init()
         assert "live-restore is on: containers keep running" in said
         assert (
@@ -122,7 +124,7 @@ def test_what_did_not_run_before_does_not_run_after_it_was_put_back(desk: Desk) 
 
         desk.init()
         image = desk.host.sh("docker image ls -q | head -1").strip()
-        desk.host.sh(f"docker run -d --name keeper {image} sleep 600")
+        desk.host.sh(f"docker run -d --stop-timeout 1 --name keeper {image} sleep 600")
         said = desk.reset_to(before)
         assert "is left running for the containers that run now" in said
         assert desk.host.sh("docker ps --format '{{.Names}}'; docker rm -f keeper") == "keeper\nkeeper\n"
