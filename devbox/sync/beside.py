@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from devbox.ports.tree import Move
 from devbox.ports.watcher import Changes, Watcher
 from devbox.sync.ignore import RULE_FILES
 from devbox.sync.link import Link
@@ -41,7 +42,8 @@ class Beside:
     @contextmanager
     def round(self, plan: Plan) -> Iterator[None]:
         """The time in which this plan is carried out."""
-        self._under_way = frozenset(one.path for one in plan.operations)
+        targets = {one.target for one in plan.operations if isinstance(one, Move)}
+        self._under_way = frozenset({one.path for one in plan.operations} | targets)
         try:
             yield
         finally:
@@ -84,6 +86,9 @@ class Beside:
     def _apart(self, path: bytes) -> bool:
         """Whether it has nothing to do with what is under way, nor with the rules of what is ignored."""
         if path.rpartition(b"/")[2] in RULE_FILES or path in self._under_way:
+            return False
+        renamed = {new for _old, new in self._waiting.moves}  # a folder made there would be in their way
+        if not renamed.isdisjoint((path, *above(path))):
             return False
         return self._under_way.isdisjoint(above(path)) and not _holds(path, self._under_way)
 

@@ -127,9 +127,10 @@ class Watching:
 
     def _rounds(self, doubtful: set[bytes], below: set[bytes]) -> set[bytes]:
         """Rounds until nothing is in doubt, or patience ends; what is still in doubt."""
-        rounds, state, looked_at = self.session.rounds, self.session.state, set(doubtful)
+        rounds, state, looked_at = self.session.rounds, self.session.state, set[bytes]()
         report = Report(problems=rounds.problems)
         for attempt in range(PATIENCE):
+            looked_at |= doubtful  # also what the round before found below a folder, and could not do
             view, plan = rounds.part(self.session.link.open(), doubtful, below)
             with self.beside.round(plan):
                 doubtful, below = rounds.apply(self.session.link.open(), view, plan, report), set()

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -15,9 +16,13 @@ from devbox.adapters.helper.program import COMMAND
 from devbox.adapters.inotify import Inotify
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.ports.events import Event
-from devbox.ports.tree import Tree, staging_of
+from devbox.ports.tree import Move, Remove, Tree, staging_of
+from devbox.ports.watcher import Changes
+from devbox.sync.beside import PIECE, Beside
+from devbox.sync.model import Plan
 from devbox.sync.place import Place
 from devbox.sync.session import Session
+from devbox.sync.settle import Settling
 from tests.sync.pipes import SERVER, Pipes
 
 SIZE = 24 << 20
@@ -126,3 +131,38 @@ def test_what_happens_around_a_large_file_waits_for_it(bench: Bench) -> None:
     assert bench.session.flush().done.wait(60)
     assert sorted(path.name for path in bench.there.rglob("*")) == ["e", "other.bin"]
     assert (bench.there / "e/other.bin").stat().st_size == SIZE
+
+
+class Seeing:
+    """A watcher that sees these changes, one after the other."""
+
+    def __init__(self, *changes: Changes) -> None:
+        self.changes = list(changes)
+
+    def wait(self, timeout: float | None) -> Changes:
+        return self.changes.pop(0)
+
+
+def beside_of(*changes: Changes) -> Beside:
+    """Nothing may be sent by it: there is nobody who could."""
+    nobody = cast(Any, None)
+    return Beside(nobody, nobody, cast(Any, Seeing(*changes)), Settling(), nobody)
+
+
+def test_saves_into_a_folder_that_is_being_renamed_wait() -> None:
+    """Found by chaos: the new folder was made beside, before the rename came, and was in its way."""
+    saved = Changes(ready=frozenset([b"new/a.py"]))
+    beside = beside_of(saved)
+    with beside.round(Plan(waves=[[Move(b"old", b"new")]])):
+        beside.between(PIECE)
+    assert beside.take() == saved
+
+
+def test_saves_into_a_folder_whose_rename_waits_wait_too() -> None:
+    renamed = Changes(subtrees=frozenset([b"new"]), moves=((b"old", b"new"),))
+    saved = Changes(ready=frozenset([b"new/a.py"]))
+    beside = beside_of(renamed, saved)
+    with beside.round(Plan(waves=[[Remove(b"large.bin")]])):
+        beside.between(PIECE)
+        beside.between(PIECE)
+    assert beside.take() == renamed.merged(saved)

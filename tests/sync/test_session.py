@@ -549,6 +549,30 @@ class TestWatch:
         assert watching.session.status()["problems"] == {}
         assert picture(bench.there) == wanted(bench.here)
 
+    def test_a_problem_ends_when_its_folder_goes(self, bench: Bench, tmp_path: Path) -> None:
+        """Found by chaos: what was found below a folder, and refused, was not looked for under its name."""
+
+        class Renaming(list[Event]):
+            def append(self, event: Event) -> None:
+                super().append(event)
+                if event.kind == "sync.problem" and (bench.here / "f").exists():
+                    (bench.here / "f").rename(bench.here / "g")
+
+        fill(bench.here)
+        (tmp_path / "made" / "f").mkdir(parents=True)
+        (tmp_path / "made" / "f" / "new.py").write_text("more than fits on a disk that is full")
+        bench.events = Renaming()
+        running = Watching(bench)
+        try:
+            bench.channels[-1].fill(True)
+            (tmp_path / "made" / "f").rename(bench.here / "f")
+            running.until(lambda: "g/new.py" in running.session.status()["problems"])
+            bench.channels[-1].fill(False)
+            running.until(lambda: running.session.status()["state"] == "in step")
+        finally:
+            running.close()
+        assert picture(bench.there) == wanted(bench.here)
+
     def test_what_the_host_could_not_take_at_the_start_is_tried_again(self, bench: Bench) -> None:
         fill(bench.here)
         bench.run()
