@@ -13,6 +13,7 @@ import pytest
 from devbox import wiring
 from devbox.adapters.docker.daemon import DockerDaemon
 from devbox.config.model import Config, Docker, Endpoint
+from devbox.config.runtime import Runtime
 from devbox.errors import DaemonError, DaemonRefused
 from devbox.ports.daemon import (
     Attached,
@@ -76,7 +77,8 @@ def test_engine_says_what_it_is(daemon: DockerDaemon, host: RehearsalHost) -> No
 
 
 def test_a_life_of_a_container(daemon: DockerDaemon) -> None:
-    wanted = spec(environment={"A": "1"}, user="4711:4712", working_dir="/tmp")
+    quick = Runtime(stop_grace=1)
+    wanted = spec(environment={"A": "1"}, user="4711:4712", working_dir="/tmp", runtime=quick)
     made = daemon.create(wanted)
     found = daemon.container(wanted.name)
     assert found is not None
@@ -86,7 +88,7 @@ def test_a_life_of_a_container(daemon: DockerDaemon) -> None:
     assert said(daemon.exec(made, ExecSpec(("sh", "-c", "id -u; id -g; pwd; echo $A"))))[0].split() == [
         b"4711", b"4712", b"/tmp", b"1",
     ]  # fmt: skip
-    daemon.stop(made, grace=1)
+    daemon.stop(made)
     assert daemon.container(made).running is False  # type: ignore[union-attr]
     daemon.remove(made)
     assert daemon.container(made) is None

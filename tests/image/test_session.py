@@ -34,7 +34,7 @@ def sent(project: Folder) -> int:
 
 @pytest.fixture(scope="session")
 def trixie(bench: None) -> Iterator[hosts.RehearsalHost]:
-    host = hosts.up(hosts.Wish(hosts.shared_name("trixie"), "trixie"))
+    host = hosts.up(hosts.Wish(hosts.shared_name("image"), "trixie"))
     host.shell("usermod", "-aG", "docker", "dev")
     yield host
     hosts.down(host.name)

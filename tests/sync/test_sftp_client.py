@@ -12,6 +12,7 @@ import pytest
 
 from devbox.adapters.sftp import wire
 from devbox.adapters.sftp.client import Client, Task
+from devbox.adapters.sftp.over import OverSsh
 from devbox.errors import ConnectionLost
 from tests.sync.pipes import SERVER, Pipes, sftp_server
 
@@ -51,6 +52,22 @@ def test_who_asks_last_may_wait_long_while_others_are_answered(tmp_path: Path) -
     busy.join()
     assert answers == [True] * 300
     client.close()
+
+
+def test_letting_go_of_a_broken_connection_is_no_error() -> None:
+    """paramiko's Channel.close sends a message, and says EOFError where the connection broke just before."""
+
+    class Broken:
+        def sendall(self, data: bytes) -> None:
+            raise AssertionError
+
+        def recv(self, nbytes: int) -> bytes:
+            raise AssertionError
+
+        def close(self) -> None:
+            raise EOFError
+
+    OverSsh(Broken()).close()
 
 
 def test_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,4 +42,6 @@ class OverSsh:
         return self.channel.recv(size)
 
     def close(self) -> None:
-        self.channel.close()
+        """Closing tells the other side: where the connection just broke, paramiko raises an EOFError."""
+        with contextlib.suppress(OSError, EOFError):
+            self.channel.close()
