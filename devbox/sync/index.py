@@ -112,6 +112,10 @@ class Index:
         self._db.execute("DELETE FROM entry WHERE path = ?", (path,))
         self._settle([(path,)])
 
+    def cleared(self, path: bytes) -> None:
+        """The host has nothing there any more; what is on its way there is still open."""
+        self._db.execute("DELETE FROM entry WHERE path = ?", (path,))
+
     def moved(self, old: bytes, new: bytes) -> None:
         """A folder and all below it have another name now, on both sides."""
         self._db.execute(

@@ -115,7 +115,9 @@ class Outcomes:
         if isinstance(operation, Remove | RemoveDirectory):
             if outcome.result is Result.KEPT:
                 self.kept.append(path)
-            elif path not in self.view.local:
+            elif path in self.view.local:
+                index.cleared(path)  # room was made for what may never come
+            else:
                 index.forget(path)
             self.report.removed += outcome.result is Result.DONE
         elif isinstance(operation, Move):

@@ -399,6 +399,38 @@ def test_a_folder_goes_after_the_file_in_it_that_was_refused_first(bench: Bench)
     tree.close()
 
 
+@pytest.mark.parametrize("folder_first", [True, False])
+def test_what_made_room_for_something_that_never_came_comes_back(bench: Bench, folder_first: bool) -> None:
+    """Found by chaos: a folder, then a file, then a folder again while the file was on its way."""
+
+    def change(to_folder: bool) -> None:
+        if to_folder:
+            (bench.here / "x").unlink(missing_ok=True)
+            (bench.here / "x").mkdir()
+        else:
+            (bench.here / "x").rmdir()
+            (bench.here / "x").write_text("x")
+
+    (bench.here / "other").write_text("x")
+    (bench.here / "x").mkdir()
+    if not folder_first:
+        change(to_folder=False)
+    bench.run()
+    change(to_folder=not folder_first)
+    session, tree = bench.session(), bench.connect()
+    tree.prepare(b"token")
+    view, plan = session.rounds.part(tree, {b"x"}, ())
+    change(to_folder=folder_first)
+    doubtful, report = session.rounds.apply(tree, view, plan, Report()), Report()
+    for _ in range(3):
+        view, plan = session.rounds.part(tree, doubtful | {b"x"}, ())
+        doubtful = session.rounds.apply(tree, view, plan, report)
+    assert doubtful == set()
+    assert picture(bench.there) == wanted(bench.here)
+    session.close()
+    tree.close()
+
+
 class Moving(SftpTree):
     """The user renames a file while it is on its way, once."""
 
