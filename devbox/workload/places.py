@@ -7,9 +7,10 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from devbox.workload.contract import SERVICES
 from devbox.workload.settings import DUBBO_PORT, GRPC_PORT, HTTP_PORT, RPC_PORT, Place, Settings
@@ -52,9 +53,26 @@ def one_at_a_time() -> Iterator[None]:
         os.close(lock)
 
 
+def claim(settings: Settings) -> list[socket.socket]:
+    """Hold the shop's ports against other shops as long as these sockets are open, also while a service that
+    begins anew has let go of its own: the UDP port of the same number, which no service uses, is the sign."""
+    ports = [settings.gateway]
+    for place in settings.places.values():
+        ports += [place.http, place.rpc, place.grpc, place.dubbo]
+    if settings.traces:
+        ports.append(urlsplit(settings.traces).port or 0)
+    claims = []
+    for port in ports:
+        claims.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        with suppress(OSError):  # a program that is no shop has it: it wants nothing of ours
+            claims[-1].bind((LOOPBACK, port))
+    return claims
+
+
 def _is_free(port: int) -> bool:
     try:
-        with socket.create_server((LOOPBACK, port)):
+        with socket.create_server((LOOPBACK, port)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sign:
+            sign.bind((LOOPBACK, port))
             return True
     except OSError:
         return False
@@ -64,5 +82,5 @@ def _free(taken: set[int]) -> int:
     while True:
         with socket.create_server((LOOPBACK, 0)) as probe:
             port = int(probe.getsockname()[1])
-        if port not in taken:
+        if port not in taken and _is_free(port):
             return port

@@ -6,6 +6,7 @@ that does not compile is said and not taken: the old one goes on.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -92,7 +93,9 @@ def survive(run: Callable[[], None]) -> None:
     known = {str(file): stamp for file in package.rglob("*.py") if (stamp := _stamp(str(file)))}
     try:
         run()
-    except Exception:  # noqa: BLE001  whatever is wrong, the next save may mend it
+    except Exception as error:  # whatever is wrong, the next save may mend it
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise  # no save mends a taken port; another try by whoever started us does
         traceback.print_exc()
         while not (found := _changes(known)):
             time.sleep(_LOOK)

@@ -22,6 +22,7 @@ from typing import TextIO
 from urllib.parse import urlsplit
 
 from devbox.workload.contract import SERVICES
+from devbox.workload.places import claim
 from devbox.workload.settings import Settings
 
 _SHORTEST_LIFE = 1.0
@@ -48,6 +49,7 @@ def supervise(settings: Settings) -> None:
     lock = hold(settings.state)
     if lock is None:
         sys.exit(f"another shop runs in {settings.state}")
+    claims = claim(settings)
     if os.fork():
         os._exit(0)
     stopping: list[int] = []
@@ -62,6 +64,8 @@ def supervise(settings: Settings) -> None:
         if changed:
             _note(settings.state, children)
     _end(children)
+    for one in claims:
+        one.close()
     lock.close()
 
 

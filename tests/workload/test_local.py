@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from devbox.workload import local
-from devbox.workload.places import LOOPBACK
+from devbox.workload.places import LOOPBACK, settle
 from tests.workload.conftest import running
 from tests.workload.shops import Running, eventually
 
@@ -124,6 +124,23 @@ def test_shops_that_start_together_do_not_meet_at_the_same_ports(tmp_path: Path)
     finally:
         for state in states:
             local.down(state)
+
+
+def test_a_service_that_is_between_two_lives_keeps_its_ports(shop: Running, tmp_path: Path) -> None:
+    pids = shop.pids()
+    os.kill(pids["supervisor"], signal.SIGSTOP)  # else it would be back before we have looked
+    try:
+        shop.kill("notify")
+        eventually(lambda: not alive(pids["notify"]))
+        other, _ = settle(tmp_path / "other", 0, 0)
+    finally:
+        os.kill(pids["supervisor"], signal.SIGCONT)
+    ports = {
+        port for place in other.places.values() for port in (place.http, place.rpc, place.grpc, place.dubbo)
+    }
+    ours = shop.shop.places["notify"]
+    assert ports.isdisjoint((ours.http, ours.rpc, ours.grpc, ours.dubbo))
+    eventually(lambda: shop.pids()["notify"] != pids["notify"])
 
 
 def test_without_nginx_the_small_gateway_does_the_same(

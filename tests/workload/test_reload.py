@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from pathlib import Path
 import pytest
 
 import devbox
-from devbox.workload import local
+from devbox.workload import local, reload
 from devbox.workload.local import Shop
 from devbox.workload.places import LOOPBACK
+from devbox.workload.servers.threads import ThreadServer
 from devbox.workload.settings import Settings
 from tests.workload.shops import Running, eventually
 
@@ -95,3 +97,8 @@ def test_code_that_fails_when_it_is_loaded_is_tried_again_at_the_next_save(shop:
     eventually(lambda: "NameError" in log.read_text())
     save(file, '"kettle": nothing', '"kettle": 4000')
     eventually(lambda: price(shop, "kettle") == 4000)
+
+
+def test_a_port_that_is_taken_is_not_waited_out_until_a_save() -> None:
+    with socket.create_server((LOOPBACK, 0)) as other, pytest.raises(OSError, match="in use"):
+        reload.survive(lambda: ThreadServer(other.getsockname(), lambda environ, start: []))
