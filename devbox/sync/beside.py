@@ -50,8 +50,8 @@ class Beside:
             self._under_way = frozenset()
 
     def between(self, count: int) -> None:
-        """So many bytes just left."""
-        if count < PIECE or self._busy or not self._under_way:
+        """So many bytes just left; none: time has passed."""
+        if 0 < count < PIECE or self._busy or not self._under_way:
             return
         changes, self._looked = self.watcher.wait(0), True
         if changes:

@@ -17,7 +17,7 @@ from devbox.adapters.sftp import wire
 from devbox.adapters.sftp.client import Client, Task
 from devbox.adapters.sftp.wire import Reply
 from devbox.errors import ConnectionLost, HostError
-from devbox.ports.tree import Owner
+from devbox.ports.tree import Entry, Owner
 
 NAME = b"lock"
 BEAT = 10.0
@@ -42,20 +42,23 @@ class Held:
         return self.content.partition(b"\n")[0].decode(errors="replace")
 
 
-def enter(folder: bytes, owner: Owner | None) -> Task[tuple[Reply | None, list[bytes]]]:
+def enter(folder: bytes, owner: Owner | None) -> Task[tuple[Reply | None, dict[bytes, Entry]]]:
     """Open staging: its lock if that is free, and what lies in it, in the same flights."""
     wanted = [_open_new(folder)] if owner else []
     *lock, listing = yield [*wanted, wire.opendir(folder)]
     writing = [wire.write(reply.blob, 0, held_by(owner)) for reply in lock if owner and reply.ok]
-    names: list[bytes] = []
+    found: dict[bytes, Entry] = {}
     while listing.ok:
         answers = yield [*writing, wire.readdir(listing.blob), wire.readdir(listing.blob)]
         read, writing = answers[len(writing) :], []
-        names += [name for reply in read for name, _ in reply.names if name not in (b".", b"..", NAME)]
+        for reply in read:
+            found.update(reply.names)
         if not all(reply.ok for reply in read):
             yield [wire.close(listing.blob)]
             break
-    return (lock[0] if lock else None), names
+    for name in (b".", b"..", NAME):
+        found.pop(name, None)
+    return (lock[0] if lock else None), found
 
 
 class Lock:

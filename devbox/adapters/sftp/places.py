@@ -48,6 +48,8 @@ class Places:
     """Whether SYMLINK's first name becomes the link; `None` while that is not known."""
     warm: deque[tuple[bytes, bytes]] = field(default_factory=deque)
     """Staging files that are open already: path and handle."""
+    parts: set[bytes] = field(default_factory=set)
+    """Parts of large files that a broken link left in staging: names."""
     _prefix: bytes = field(default_factory=lambda: secrets.token_hex(4).encode())
     _count: itertools.count[int] = field(default_factory=itertools.count)
 

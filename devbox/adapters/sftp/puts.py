@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devbox.adapters.sftp import wire
+from devbox.adapters.sftp import parts, wire
 from devbox.adapters.sftp.client import Task
 from devbox.adapters.sftp.places import Places, blocked, failed, with_target
 from devbox.adapters.sftp.wire import Reply
@@ -23,9 +23,6 @@ from devbox.ports.tree import (
     SourceChanged,
     new_digest,
 )
-
-BATCH = 4 * 1024 * 1024
-"""Bytes of one file under way before its answers are awaited."""
 
 
 def warm_up(places: Places) -> Task[None]:
@@ -46,6 +43,8 @@ def _refused(replies: Sequence[Reply]) -> Reply | None:
 
 def put(places: Places, operation: Put, sent: Sent) -> Task[Outcome]:
     """Stage, look what stands there, rename over it."""
+    if operation.size >= parts.LARGE:
+        return (yield from _put_large(places, operation, sent))
     if places.warm:
         name, handle = places.warm.popleft()
     else:
@@ -55,15 +54,39 @@ def put(places: Places, operation: Put, sent: Sent) -> Task[Outcome]:
             return failed(operation, opened)
         handle = opened.blob
     outcome, found = yield from _stage(places, operation, handle, sent)
-    if outcome.result is Result.DONE:
-        outcome = yield from into_place(places, operation, name, found, outcome)
+    return (yield from _finish(places, operation, name, found, outcome))
+
+
+def _put_large(places: Places, operation: Put, sent: Sent) -> Task[Outcome]:
+    """The same, behind what arrived of it before a link broke."""
+    try:
+        name = parts.name_of(places, operation, sent)
+    except SourceChanged as changed:
+        return Outcome(operation, Result.UNSTABLE, why=str(changed))
+    opened, arrived = yield from parts.open_part(places, operation, name)
+    if not opened.ok:
+        return failed(operation, opened)
+    outcome, found = yield from _stage(places, operation, opened.blob, sent, arrived)
+    if outcome.result is Result.DONE and not parts.is_of(name, outcome.digest):
+        outcome = Outcome(operation, Result.UNSTABLE, why="it changed while it was read")
+    return (yield from _finish(places, operation, name, found, outcome))
+
+
+def _finish(places: Places, operation: Put, name: bytes, found: Reply, staged: Outcome) -> Task[Outcome]:
+    """Rename what is staged whole; what could not be, or may not, goes."""
+    outcome = staged
+    if staged.result is Result.DONE:
+        outcome = yield from into_place(places, operation, name, found, staged)
     if outcome.result is not Result.DONE:
         yield [wire.remove(name)]
     return outcome
 
 
-def _stage(places: Places, operation: Put, handle: bytes, sent: Sent) -> Task[tuple[Outcome, Reply]]:
-    """Write the bytes; the last flight also looks at what stands in the target's place."""
+def _stage(
+    places: Places, operation: Put, handle: bytes, sent: Sent, arrived: int = 0
+) -> Task[tuple[Outcome, Reply]]:
+    """Write the bytes, but for those that `arrived`; the last flight also looks at what stands in the
+    target's place."""
     digest, flight, offset = new_digest(), list[wire.Request](), 0
     closing = [
         wire.fsetstat(handle, wire.attributes(operation.mode, operation.mtime_ns)),
@@ -72,15 +95,18 @@ def _stage(places: Places, operation: Put, handle: bytes, sent: Sent) -> Task[tu
     ]
     try:
         for chunk in operation.source.chunks(places.chunk):
-            if len(flight) * places.chunk >= BATCH:
+            digest.update(chunk)
+            offset += len(chunk)
+            if offset <= arrived:
+                sent(0)
+                continue
+            if len(flight) * places.chunk >= parts.BATCH:
                 replies = yield flight
                 flight = []
                 if refused := _refused(replies):
                     yield [wire.close(handle)]
                     return failed(operation, refused), refused
-            flight.append(wire.write(handle, offset, chunk))
-            digest.update(chunk)
-            offset += len(chunk)
+            flight.append(wire.write(handle, offset - len(chunk), chunk))
             sent(len(chunk))
     except SourceChanged as changed:
         (closed,) = yield [wire.close(handle)]

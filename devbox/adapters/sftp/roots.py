@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from devbox.adapters.roots import cannot_make, cannot_write, no_folder
-from devbox.adapters.sftp import lock, wire
+from devbox.adapters.sftp import lock, parts, wire
 from devbox.adapters.sftp.client import Client, Task
 from devbox.adapters.sftp.lock import Lock
 from devbox.adapters.sftp.places import Places, words
@@ -66,12 +66,14 @@ def prepare(client: Client, places: Places, token: bytes, host: str) -> None:
 
 
 def enter_staging(client: Client, places: Places, owner: Owner | None, host: str) -> Lock | None:
-    """Take the lock, then remove what an earlier session left half done."""
-    opened, names = client.one(lock.enter(places.staging, owner))
+    """Take the lock, then remove what an earlier session left half done, but for parts of large files."""
+    opened, left = client.one(lock.enter(places.staging, owner))
     held = Lock(client, places.staging, owner, f"{host}:{_text(places.root)}") if owner else None
     if held and opened:
         held.keep(opened)
-    client.one(_all([wire.remove(places.staging + b"/" + name) for name in names if name != _TOKEN]))
+    places.parts = {name for name, entry in left.items() if parts.is_waiting(name, entry.mtime_ns)}
+    gone = left.keys() - places.parts - {_TOKEN}
+    client.one(_all([wire.remove(places.staging + b"/" + name) for name in gone]))
     return held
 
 
