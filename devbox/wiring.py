@@ -227,6 +227,7 @@ def sync_place(config: Config, mapping: Mapped) -> Place:
     import os
     from pathlib import Path
 
+    from devbox.config.modes import Modes
     from devbox.config.paths import slug, stable
     from devbox.sync.place import Place
 
@@ -234,7 +235,8 @@ def sync_place(config: Config, mapping: Mapped) -> Place:
     name = f"{Path(mapping.local).as_posix()}={mapping.remote}"
     state = sync_state(config) / "sync" / f"{slug(name)[:60]}-{stable(name)}"
     in_place = frozenset(os.fsencode(path) for path in mapping.in_place)
-    return Place(root, mapping.remote, config.host, state, mapping.ignore, in_place, _owner(state))
+    modes = Modes.read(mapping.chmod)
+    return Place(root, mapping.remote, config.host, state, mapping.ignore, in_place, _owner(state), modes)
 
 
 def _owner(state: Path) -> Owner:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -45,10 +46,13 @@ def sync(
         False, "--confirm-deletes", help="Do the mass of deletes that waits."
     ),
     pull: str = typer.Option("", metavar="PATH", help="Bring this file or folder of the host home."),
+    chmod: str = typer.Option(
+        "", metavar="MODES", help="Modes on the host, such as D2775,F664, instead of devbox.yaml's."
+    ),
 ) -> None:
     """Bring the local tree to the host; --watch follows every save."""
     run = options.of(ctx)
-    config = run.load()
+    config = _with_modes(run.load(), chmod) if chmod else run.load()
     if take not in ("", "local", "remote") or (take and not path):
         raise UsageError(
             "--take wants local or remote, and a path", next_steps=["devbox sync --take local PATH"]
@@ -68,6 +72,22 @@ def sync(
     else:
         reports = sync_once(run, config, quiet=False)
         leave(run.console, reports, "flushed" if flush else "synced")
+
+
+def _with_modes(config: Config, chmod: str) -> Config:
+    """The config with these modes in every mapping."""
+    from devbox import wiring
+    from devbox.config import modes
+    from devbox.sync import control
+
+    if wrong := modes.wrong(chmod):
+        raise UsageError(f"--chmod {wrong}", next_steps=["devbox sync --chmod D2775,F664"])
+    if control.ask(wiring.sync_state(config), "status") is not None:
+        raise UsageError(
+            "--chmod comes too late: another process watches this project",
+            next_steps=["write `chmod: D2775,F664` below `sync` in devbox.yaml, and start that one again"],
+        )
+    return replace(config, sync=tuple(replace(one, chmod=chmod) for one in config.sync))
 
 
 def sync_once(

@@ -76,6 +76,8 @@ class Mapped:
     ignore: tuple[str, ...] = ()
     in_place: tuple[str, ...] = ()
     """Paths that are bind-mounted as single files: written in place, the one exception to rename."""
+    chmod: str = ""
+    """Modes on the host, as `devbox.config.modes` reads them."""
     hooks: tuple[Hook, ...] = ()
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from devbox.config import modes
 from devbox.config.model import (
     Build,
     Config,
@@ -112,6 +113,7 @@ MAPPED = Section(
         "container": Text("where containers see it", _absolute),
         "ignore": ListOf(Text(), "more ignore rules, in .gitignore's syntax", single=True),
         "in_place": ListOf(Text(), "files that are bind-mounted one by one: written in place", single=True),
+        "chmod": Text("modes on the host, such as D2775,F664 (folders, files)", modes.wrong),
         "hooks": ListOf(HOOK, "what is done after saves"),
     },
     Mapped,

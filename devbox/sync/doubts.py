@@ -55,8 +55,10 @@ class Doubts:
             if not digest:
                 plan.unsure.append(path)
             elif there.get(path) == digest:
-                agreed = local._replace(mode=0o755 if entry.mode & 0o100 else 0o644)
+                agreed = local._replace(mode=self.place.modes.agreed(entry.mode))
                 plan.adopt[path] = Record(agreed, entry, digest, racy=True)
+                if agreed.mode != local.mode:
+                    plan.unsure.append(path)
             else:
                 plan.conflicts.append(
                     Conflict(path, CHANGED_THERE if path in view.records else THERE_ALREADY)

@@ -124,7 +124,7 @@ class Looking:
 
     def part(self, tree: Tree, paths: Iterable[bytes], subtrees: Collection[bytes]) -> View:
         """What is in doubt here; what the host has is what the index says until it says otherwise."""
-        found, records = scan.Found(), dict[bytes, Record]()
+        found, records = scan.Found(self.place.modes), dict[bytes, Record]()
         wanted, asking = self._unclear(set(paths))
         if b"" in subtrees:
             self._stands()
@@ -172,7 +172,7 @@ class Looking:
 
     def _scan_all(self) -> scan.Found:
         self._stands()
-        found = scan.Found()
+        found = scan.Found(self.place.modes)
         scan.scan(self.place.root, self.ignore, b"", found)
         return found
 

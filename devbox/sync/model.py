@@ -10,7 +10,7 @@ from devbox.ports.tree import Entry, Kind, Operation
 
 
 class Local(NamedTuple):
-    """What stands at a local path. Modes are portable: 0755 for what its owner may execute, else 0644.
+    """What stands at a local path. The mode is the one that the host shall have.
 
     A tuple: one look makes 100,000 of them.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from devbox.config.modes import USUAL, Modes
 from devbox.ports.tree import Owner
 from devbox.sync.model import Local
 from devbox.sync.scan import LocalFile
@@ -22,6 +23,7 @@ class Place:
     in_place: frozenset[bytes] = frozenset()
     owner: Owner | None = None
     """Who holds the remote root's lock; `None` takes none."""
+    modes: Modes = USUAL
 
     def here(self, path: bytes) -> bytes:
         """Where that path of the tree is on this machine."""

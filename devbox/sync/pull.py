@@ -97,5 +97,5 @@ class Pull:
             raise
         state = os.lstat(target)
         times = (state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-        local = Local(Kind.FILE, state.st_size, *times, 0o755 if state.st_mode & 0o100 else 0o644)
+        local = Local(Kind.FILE, state.st_size, *times, self.place.modes.of(state.st_mode))
         self.index.agree(path, Record(local, entry, digest.digest(), racy=True))

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
+from devbox.config.modes import USUAL, Modes
 from devbox.ports.tree import STAGING, Kind, SourceChanged, new_digest
 from devbox.sync.ignore import Ignore
 from devbox.sync.model import Local, above, escapes, parent_of
@@ -23,6 +24,8 @@ _FIELDS = struct.Struct(">BQqqQIII")
 class Found:
     """What a scan saw. `skipped`: sockets, devices and the like, and links that lead out of the tree."""
 
+    modes: Modes = USUAL
+    """Those that the host shall have."""
     entries: dict[bytes, Local] = field(default_factory=dict)
     skipped: dict[bytes, str] = field(default_factory=dict)
     marks: dict[bytes, bytes] = field(default_factory=dict)
@@ -104,10 +107,10 @@ def _add(root: bytes, path: bytes, state: os.stat_result, found: Found) -> Local
     mode = state.st_mode
     if stat.S_ISREG(mode):
         times = (state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-        local = Local(Kind.FILE, state.st_size, *times, 0o755 if mode & 0o100 else 0o644)
+        local = Local(Kind.FILE, state.st_size, *times, found.modes.of(mode))
     elif stat.S_ISDIR(mode):
         # Times of folders change with their content and mean nothing here; the inode tells of renames.
-        local = Local(Kind.DIRECTORY, inode=state.st_ino, mode=0o755)
+        local = Local(Kind.DIRECTORY, inode=state.st_ino, mode=found.modes.folder)
     elif stat.S_ISLNK(mode):
         return _add_link(root, path, found)
     else:

@@ -44,6 +44,10 @@ def make_directory(places: Places, operation: MakeDirectory) -> Task[Outcome]:
     path = places.at(operation.path)
     made, seen = yield [wire.mkdir(path, operation.mode), wire.lstat(path)]
     if seen.ok and seen.entry and seen.entry.kind is Kind.DIRECTORY:
+        found, wanted = seen.entry.mode, operation.mode
+        if made.ok and (found & 0o777 != wanted & 0o777 or wanted & ~found):  # the server's umask
+            # Refused by servers that know no modes: the folder is there all the same.
+            yield [wire.setstat(path, wire.attributes(wanted | found & 0o7000))]
         return Outcome(operation, Result.DONE, seen.entry)
     if seen.ok and seen.entry:
         return Outcome(operation, Result.CONFLICT, seen.entry)

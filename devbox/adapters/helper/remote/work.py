@@ -167,6 +167,9 @@ class Operations:
         path = self.places.at(ask.path)
         try:
             os.mkdir(path, ask.mode)
+            made = os.lstat(path).st_mode
+            if made & 0o777 != ask.mode & 0o777 or ask.mode & ~made:  # the umask; what is set above stays
+                os.chmod(path, ask.mode | made & 0o7000)
         except FileExistsError as error:
             found = entry_of(path)
             if found is None or found[:1] != b"\2":
