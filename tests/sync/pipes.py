@@ -50,6 +50,23 @@ class Pipes:
         self.process.stdout.close()
 
 
+class Counted(Pipes):
+    """Counts what is sent, and breaks after `limit` bytes."""
+
+    def __init__(self, *command: str, limit: float = float("inf")) -> None:
+        super().__init__(*command)
+        self.sent, self.limit = 0, limit
+
+    def send(self, data: bytes) -> None:
+        self.sent += len(data)
+        if self.sent > self.limit:
+            assert self.process.stdin is not None
+            self.process.stdin.close()  # the child reads its end and goes
+            self.process.wait()
+            raise OSError("the cable is out")
+        super().send(data)
+
+
 def sftp_server(*options: str) -> Pipes:
     assert SERVER.exists(), "apt-get install openssh-sftp-server"
     return Pipes(str(SERVER), *options)

@@ -15,25 +15,9 @@ from devbox.adapters.sftp.tree import SftpTree
 from devbox.errors import ConnectionLost
 from devbox.ports.tree import Put, Result, staging_of
 from tests.contracts.tree_contract import WHEN, Bytes, one, put
-from tests.sync.pipes import SERVER, Pipes
+from tests.sync.pipes import SERVER, Counted
 
 SIZE = 24 << 20
-
-
-class Counted(Pipes):
-    """Counts what is sent, and breaks after `limit` bytes."""
-
-    def __init__(self, limit: float = float("inf")) -> None:
-        super().__init__(str(SERVER))
-        self.sent, self.limit = 0, limit
-
-    def send(self, data: bytes) -> None:
-        self.sent += len(data)
-        if self.sent > self.limit:
-            self.process.stdin.close()  # type: ignore[union-attr]  # the server reads its end and goes
-            self.process.wait()
-            raise OSError("the cable is out")
-        super().send(data)
 
 
 @dataclass
@@ -41,7 +25,7 @@ class Host:
     root: Path
 
     def open(self, limit: float = float("inf")) -> tuple[SftpTree, Counted]:
-        channel = Counted(limit)
+        channel = Counted(str(SERVER), limit=limit)
         tree = SftpTree(channel, str(self.root), "host")
         tree.prepare(b"token")
         channel.sent = 0
