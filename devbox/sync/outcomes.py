@@ -21,7 +21,7 @@ from devbox.ports.tree import (
     Tree,
 )
 from devbox.sync.doubts import CHANGED_THERE, Doubts
-from devbox.sync.model import Plan, Record, Report, View, parent_of, printable
+from devbox.sync.model import Plan, Record, Report, View, above, parent_of, printable
 
 TOO_MANY_TO_SAY = 20
 """More operations than this at once are events without words: the sum is said at the end."""
@@ -68,11 +68,8 @@ class Outcomes:
 
     def folders_kept(self, again: set[bytes]) -> set[bytes]:
         """Those that hold something of ours still are looked at again; in the others is what others made."""
-        waiting = {
-            path
-            for path in self.kept
-            if any(one.startswith(path + b"/") for one in again) or len(self.doubts.index.records(path)) > 1
-        }
+        holding = {one for path in again for one in above(path)}
+        waiting = {path for path in self.kept if path in holding or len(self.doubts.index.records(path)) > 1}
         for path in self.kept:
             if path not in waiting and path not in self.view.local:
                 self.doubts.index.forget(path)

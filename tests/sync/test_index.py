@@ -34,3 +34,16 @@ def test_folders_are_not_counted_as_files(tmp_path: Path) -> None:
     index.forget(b"d/f")
     assert (index.count(), index.folders()) == (0, {b"d"})
     index.close()
+
+
+def test_a_folder_is_read_without_all_the_others(tmp_path: Path) -> None:
+    """Once for every folder that a burst made or removed: read whole each time, it took minutes."""
+    index = Index(tmp_path / "index.sqlite")
+    index.agree_all({b"d%d/f%d" % (number // 10, number): _record(number) for number in range(20_000)})
+    steps: list[int] = []
+    index._db.set_progress_handler(lambda: steps.append(1000), 1000)  # the machine's own count of its work
+    assert len(index.records(b"d7")) == 10
+    assert not steps
+    assert len(index.records()) == 20_000
+    assert steps
+    index.close()
