@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devbox.adapters.spools import LocalSpools
@@ -118,3 +118,9 @@ def order() -> list[Span]:
         at("order publish", 85, 1, "2", id="5", kind="producer"),
         at("notify Notifications.send", 160, 8, "5", id="6", kind="consumer"),
     ]  # fmt: skip
+
+
+def moved(spans: list[Span], trace: str, seconds: int) -> list[Span]:
+    """The same trace again, later."""
+    by = seconds * 1000 * MS
+    return [replace(one, trace_id=trace, start=one.start + by, end=one.end + by) for one in spans]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.chromium import Browser, Page
+from tests.browser.chromium import Page
 from tests.browser.looks import BEYOND, PALE
 from tests.traces.pages import TRACE, Served, order, served
 
@@ -31,12 +31,6 @@ VIEWS = {
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("shop"), order()) as running:
         yield running
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    with browser.page() as opened:
-        yield opened
 
 
 def views(page: Page, shop: Served) -> Iterator[str]:
