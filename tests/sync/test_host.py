@@ -26,7 +26,7 @@ import pytest
 from tests.rehearsal.daemon import client
 from tests.rehearsal.hosts import RehearsalHost, ssh_config
 from tests.rehearsal.proxy import Proxy
-from tests.sync.test_session import fill, picture, wanted
+from tests.sync.bench import fill, picture, wanted
 
 pytestmark = pytest.mark.host
 

@@ -14,7 +14,7 @@ from devbox.adapters.inotify import Inotify
 from devbox.ports.events import Event
 from devbox.sync.index import Index
 from devbox.sync.session import Session
-from tests.sync.test_session import Bench, picture
+from tests.sync.bench import Bench, picture
 
 
 @pytest.fixture(params=[True, False], ids=["helper", "sftp"])

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from devbox.sync.session import Session
+from tests.sync.bench import Bench, picture
 from tests.sync.test_moves import watched
-from tests.sync.test_session import Bench, picture
 
 _STANDARD = Path(sysconfig.get_path("stdlib"))
 _OLD, _NEW = ("asyncio", "email", "json", "logging"), ("email", "json", "unittest", "xml")

@@ -12,7 +12,7 @@ import pytest
 from devbox.adapters.anywhere import Anywhere
 from devbox.adapters.inotify import Inotify
 from tests.contracts.watcher_contract import WatcherContract, covers, seen, until
-from tests.sync.test_session import Bench, fill, picture, wanted
+from tests.sync.bench import Bench, fill, picture, wanted
 
 
 @pytest.fixture
