@@ -20,6 +20,9 @@ from devbox.sync.place import Place
 from devbox.sync.session import Session
 from tests.sync.pipes import Pipes, sftp_server
 
+LIMIT = 60
+"""Seconds for what must happen soon: a machine may have much else to do."""
+
 
 def picture(root: Path) -> dict[str, object]:
     """Everything in a tree: bytes, modes, targets."""
@@ -124,7 +127,7 @@ class Watching:
         except BaseException as error:  # noqa: BLE001 - shown by the test's own thread
             self.failed.append(error)
 
-    def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = LIMIT) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert not self.failed, self.failed
@@ -133,12 +136,13 @@ class Watching:
 
     def flush(self) -> None:
         request = self.session.flush()
-        assert request.done.wait(15)
+        assert request.done.wait(LIMIT)
         assert not self.failed, self.failed
 
     def close(self) -> None:
         self.stop.set()
         self.session.flush()
-        self.thread.join(10)
+        self.thread.join(LIMIT)
+        assert not self.thread.is_alive()
         self.session.close()
         assert not self.failed, self.failed

@@ -14,7 +14,7 @@ from devbox.adapters.inotify import Inotify
 from devbox.ports.events import Event
 from devbox.sync.index import Index
 from devbox.sync.session import Session
-from tests.sync.bench import Bench, picture
+from tests.sync.bench import LIMIT, Bench, picture
 
 
 @pytest.fixture(params=[True, False], ids=["helper", "sftp"])
@@ -48,7 +48,7 @@ def watched(bench: Bench, burst: Callable[[], object]) -> Iterator[Session]:
     finally:
         stop.set()
         session.wake()
-        thread.join(30)
+        thread.join(LIMIT)
         session.close()
         assert not thread.is_alive()
 
@@ -56,7 +56,7 @@ def watched(bench: Bench, burst: Callable[[], object]) -> Iterator[Session]:
 def settled(bench: Bench, session: Session) -> dict[str, object]:
     """Everything is there, the index agrees; the report of it."""
     request = session.flush()
-    assert request.done.wait(60)
+    assert request.done.wait(LIMIT)
     assert picture(bench.there) == picture(bench.here)
     index = Index(bench.state / "index.sqlite")
     known = {os.fsdecode(path) for path in index.records()}
@@ -150,7 +150,7 @@ def test_what_the_host_made_of_the_old_folder_is_asked(bench: Bench) -> None:
     with watched(bench, burst) as session:
         report: dict[str, object] = {}
         request = session.flush()
-        assert request.done.wait(60)
+        assert request.done.wait(LIMIT)
         report = request.report
         assert (report["state"], report["problems"], report["conflicts"]) == ("in step", {}, {})
         assert (bench.there / "c/stranger").read_text() == "kept"
@@ -169,16 +169,16 @@ def test_rules_that_come_and_go_with_a_folder(bench: Bench) -> None:
         (bench.here / "a/deep/f").write_text("not ignored here")
 
     with watched(bench, burst) as session:
-        assert session.flush().done.wait(60)
+        assert session.flush().done.wait(LIMIT)
         assert (bench.there / "a/deep/f").read_text() == "not ignored here"
         assert not (bench.there / "ruled/deep").exists()
         (bench.here / "a/deep/f").write_text("watched as well")
-        assert session.flush().done.wait(60)
+        assert session.flush().done.wait(LIMIT)
         assert (bench.there / "a/deep/f").read_text() == "watched as well"
         (bench.here / "a").rename(bench.here / "plain")
         (bench.here / "ruled").rename(bench.here / "a")
         (bench.here / "a/deep/unsent").write_text("ignored here")
         (bench.here / "a/sent").write_text("1")
-        assert session.flush().done.wait(60)
+        assert session.flush().done.wait(LIMIT)
         assert (bench.there / "a/sent").exists()
         assert not (bench.there / "a/deep").exists()

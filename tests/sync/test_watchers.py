@@ -12,7 +12,7 @@ import pytest
 from devbox.adapters.anywhere import Anywhere
 from devbox.adapters.inotify import Inotify
 from tests.contracts.watcher_contract import WatcherContract, covers, seen, until
-from tests.sync.bench import Bench, fill, picture, wanted
+from tests.sync.bench import LIMIT, Bench, fill, picture, wanted
 
 
 @pytest.fixture
@@ -78,14 +78,15 @@ def test_a_session_that_watches_as_on_macos(tmp_path: Path) -> None:
     watch = lambda place, ignored: Anywhere(place.root, ignored)  # noqa: E731 - short, and used once
     thread = threading.Thread(target=session.watch, args=(watch, stop))
     thread.start()
-    assert session.flush().done.wait(30)
+    assert session.flush().done.wait(LIMIT)
     for number in range(5):
         (bench.here / "app.py").write_text(f"number {number}")
         (bench.here / f"new{number}" / "deep").mkdir(parents=True)
         (bench.here / f"new{number}" / "deep" / "f").write_text("x")
-        assert session.flush().done.wait(30)
+        assert session.flush().done.wait(LIMIT)
         assert picture(bench.there) == wanted(bench.here)
     stop.set()
     session.wake()
-    thread.join(10)
+    thread.join(LIMIT)
+    assert not thread.is_alive()
     session.close()

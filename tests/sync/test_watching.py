@@ -13,7 +13,7 @@ import pytest
 
 from devbox.errors import SyncHalted
 from devbox.ports.events import Event
-from tests.sync.bench import Bench, Watching, bench_in, fill, picture, wanted
+from tests.sync.bench import LIMIT, Bench, Watching, bench_in, fill, picture, wanted
 
 
 @pytest.fixture
@@ -185,13 +185,13 @@ class TestWatch:
         (bench.here / "app.py").write_text("the rest goes on")
         watching.flush()
         assert (bench.there / "app.py").read_text() == "the rest goes on"
-        assert watching.session.flush(watching.session.confirm_deletes).done.wait(15)
+        assert watching.session.flush(watching.session.confirm_deletes).done.wait(LIMIT)
         assert picture(bench.there) == wanted(bench.here)
         assert watching.session.status()["parked"] == 0
 
     def test_a_folder_that_goes_away_halts(self, bench: Bench, watching: Watching) -> None:
         bench.here.rename(bench.here.with_name("unmounted"))
-        watching.thread.join(15)
+        watching.thread.join(LIMIT)
         (halt,) = watching.failed
         assert isinstance(halt, SyncHalted)
         assert "folder is gone" in str(halt)
