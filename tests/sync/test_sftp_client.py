@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from devbox.adapters.sftp import wire
-from devbox.adapters.sftp.client import Client, Task
+from devbox.adapters.sftp.client import FASTEST, QUEUED, Client, Task
 from devbox.adapters.sftp.over import OverSsh
 from devbox.errors import ConnectionLost
 from tests.sync.pipes import SERVER, Pipes, sftp_server
@@ -77,4 +77,31 @@ def test_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(ConnectionLost, match=r"no answer for 0\.5 s"):
         client.one(_look(tmp_path))
     channel.process.send_signal(signal.SIGCONT)
+    client.close()
+
+
+class Weighed(Pipes):
+    """Knows how much went to the server at once."""
+
+    most = 0
+
+    def send(self, data: bytes) -> None:
+        self.most = max(self.most, len(data))
+        super().send(data)
+
+
+def _written(handle: bytes, data: bytes) -> Task[bool]:
+    (reply,) = yield [wire.write(handle, 0, data)]
+    return reply.ok
+
+
+def test_the_server_is_not_sent_more_than_it_can_work_on(tmp_path: Path) -> None:
+    """OpenSSH's copies all that waits with it, again and again."""
+    channel, data = Weighed(str(SERVER)), b"x" * 8192
+    client = Client(channel)
+    opened = client.ask(wire.open_file(bytes(tmp_path / "f"), wire.FOR_WRITING | wire.CREATE, 0o600))
+    allowed = QUEUED + FASTEST * client._round_trip
+    assert allowed < 3000 * len(data), "this machine answers too slowly to show anything"
+    assert all(client.run(_written(opened.blob, data) for _ in range(4000)))
+    assert QUEUED / 2 < channel.most < allowed + 2 * len(data)
     client.close()

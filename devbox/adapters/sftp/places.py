@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from devbox.adapters.sftp import wire
 from devbox.adapters.sftp.client import Task
@@ -83,4 +83,4 @@ def with_target(path: bytes, found: Reply) -> Task[Reply]:
     if found.entry is None or found.entry.kind is not Kind.LINK:
         return found
     (read,) = yield [wire.readlink(path)]
-    return replace(found, entry=found.entry._replace(target=read.names[0][0] if read.names else b""))
+    return found._replace(entry=found.entry._replace(target=read.names[0][0] if read.names else b""))

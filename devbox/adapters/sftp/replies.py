@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 
 from devbox.adapters.sftp import wire
 from devbox.adapters.sftp.wire import Hello, ProtocolError, Reply
@@ -73,22 +74,26 @@ def parse_hello(packet: bytes) -> Hello:
 def parse_reply(packet: bytes) -> tuple[int, Reply]:
     """Request id and answer; `packet` without its length."""
     try:
-        reader = _Reader(packet, 1)
-        return reader.u32(), _reply(packet[0], reader)
+        (number,) = _U32.unpack_from(packet, 1)
+        return number, _reply(packet[0], _Reader(packet, 5))
     except (struct.error, IndexError) as error:
         raise ProtocolError("a packet that ends too early") from error
 
 
-_DONE = Reply()
+@lru_cache(64)
+def _status(data: bytes) -> Reply:
+    """Servers have few words: most answers are one of these."""
+    reader = _Reader(data, 0)
+    code = reader.u32()
+    if code == wire.OK:
+        return Reply()
+    message = reader.text() if reader.at < len(data) else b""
+    return Reply(code, message.decode(errors="replace"))
 
 
 def _reply(kind: int, reader: _Reader) -> Reply:
     if kind == _STATUS:
-        code = reader.u32()
-        if code == wire.OK:
-            return _DONE
-        message = reader.text() if reader.at < len(reader.data) else b""
-        return Reply(code, message.decode(errors="replace"))
+        return _status(reader.data[5:])
     if kind in (_HANDLE, _DATA):
         return Reply(blob=reader.text())
     if kind == _EXTENDED_REPLY:
