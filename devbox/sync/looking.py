@@ -12,6 +12,7 @@ from devbox.ports.tree import Entry, Kind, Survey, Tree
 from devbox.sync import scan
 from devbox.sync.ignore import Ignore, of_tree
 from devbox.sync.index import Index
+from devbox.sync.marks import Marks
 from devbox.sync.model import Record, View, above, parent_of
 from devbox.sync.place import Place
 
@@ -66,7 +67,8 @@ class Looking:
 
     def begin(self) -> None:
         """Look at the whole local side from now on, beside whatever else is done; `whole` waits for it."""
-        self._ahead = _Ahead(self._scan_all)
+        known = {path: one.here for path, one in self.index.marks().items()}
+        self._ahead = _Ahead(lambda: self._scan_all(known))
 
     def whole(self, tree: Tree, take_local: frozenset[bytes], may_be_empty: bool) -> View:
         """Both sides, but for folders surely in step. An empty local tree is a halt unless it may be."""
@@ -77,11 +79,10 @@ class Looking:
         # What was in step last time is asked about at once: the host looks while we do.
         marks = {} if take_local else self.index.marks()
         first = tree.survey({path: one.there for path, one in marks.items()}) if marks else Survey({})
-        found = ahead.result()
+        found, same = self._found(ahead.result(), marks, first)
         self.skipped = found.skipped
         self._not_emptied(found, may_be_empty)
         folders = self._folders(found)
-        same = {path for path in first.same if found.marks.get(path) == marks[path].here}
         left = folders - same - (marks.keys() - first.same)
         rest = tree.survey(dict.fromkeys(sorted(left), b"")) if left else Survey({})
         survey = Survey({**first.entries, **rest.entries}, frozenset(same))
@@ -90,6 +91,16 @@ class Looking:
                 with self.index.together():
                     self.index.moved(old, new)  # it happened, and we were killed before we wrote it down
         return self._view(found, survey, folders, take_local)
+
+    def _found(
+        self, found: scan.Found, marks: Mapping[bytes, Marks], first: Survey
+    ) -> tuple[scan.Found, set[bytes]]:
+        """What was seen here, complete but for the folders in step on both sides; these folders."""
+        same = _in_step(found, marks, first)
+        if not scan.complete(self.place.root, self.ignore, found.passed - same, found):
+            found = self._scan_all({})
+            same = _in_step(found, marks, first)
+        return found, same
 
     def _folders(self, found: scan.Found) -> set[bytes]:
         """The folders that may stand on the host."""
@@ -100,7 +111,7 @@ class Looking:
         return folders
 
     def _not_emptied(self, found: scan.Found, may_be: bool) -> None:
-        if found.entries or may_be or not self.index.count():
+        if found.entries or found.passed or may_be or not self.index.count():
             return
         raise SyncHalted(
             "the local folder is empty, or everything in it is ignored",
@@ -170,10 +181,10 @@ class Looking:
             next_steps=["bring it back, or change `local` in devbox.yaml"],
         )
 
-    def _scan_all(self) -> scan.Found:
+    def _scan_all(self, known: Mapping[bytes, bytes]) -> scan.Found:
         self._stands()
         found = scan.Found(self.place.modes)
-        scan.scan(self.place.root, self.ignore, b"", found)
+        scan.scan(self.place.root, self.ignore, b"", found, known)
         return found
 
     def _with_records(self, path: bytes, found: scan.Found, records: dict[bytes, Record], deep: bool) -> None:
@@ -208,6 +219,11 @@ def _remote_of(tree: Tree, paths: set[bytes], records: Mapping[bytes, Record]) -
     folders |= {path for path, one in records.items() if one.local.kind is Kind.DIRECTORY}
     found = tree.scan(sorted(folders))
     return {path: entry for path, entry in found.items() if path in paths}
+
+
+def _in_step(found: scan.Found, marks: Mapping[bytes, Marks], there: Survey) -> set[bytes]:
+    """The folders that still have both marks."""
+    return {path for path in there.same if found.marks.get(path) == marks[path].here}
 
 
 def _moved_folders(moves: Iterable[tuple[bytes, bytes]], folders: set[bytes]) -> set[bytes]:

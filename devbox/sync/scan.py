@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from devbox.config.modes import USUAL, Modes
@@ -30,6 +30,8 @@ class Found:
     skipped: dict[bytes, str] = field(default_factory=dict)
     marks: dict[bytes, bytes] = field(default_factory=dict)
     """Every folder that was listed -> a digest of all that is directly in it and not ignored."""
+    passed: set[bytes] = field(default_factory=set)
+    """Folders in which all is as it was known to be: of what is directly in them, only folders are kept."""
 
     def below_others(self, folders: Set[bytes]) -> dict[bytes, Local]:
         """All folders, and all that is not directly in one of `folders`."""
@@ -42,23 +44,45 @@ class Found:
         }
 
 
-def scan(root: bytes, ignore: Ignore, below: bytes, found: Found) -> None:
-    """Add everything below the folder `below` that is not ignored (not the folder itself)."""
+def scan(
+    root: bytes, ignore: Ignore, below: bytes, found: Found, known: Mapping[bytes, bytes] | None = None
+) -> None:
+    """Add everything below the folder `below` that is not ignored (not the folder itself).
+
+    Folders that still have their mark in `known` are passed over: their files would fill the memory in vain.
+    """
     top = _stands(root, below) if below else None
     pending = [below] if not below or (top and stat.S_ISDIR(top.st_mode)) else []
     while pending:
         folder = pending.pop()
         try:
-            pending += _members(root, ignore, folder, found)
+            pending += _members(root, ignore, folder, found, known or {})
         except (FileNotFoundError, NotADirectoryError):
             continue  # it went while we looked: its event says so
         except OSError as error:
             found.skipped[folder] = error.strerror or str(error)
 
 
-def _members(root: bytes, ignore: Ignore, folder: bytes, found: Found) -> list[bytes]:
+def complete(root: bytes, ignore: Ignore, folders: Set[bytes], found: Found) -> bool:
+    """Add what was passed over in these folders; False when it has changed meanwhile."""
+    for folder in folders:
+        again = Found(found.modes)
+        try:
+            _members(root, ignore, folder, again, {})
+        except OSError:
+            return False
+        if again.marks[folder] != found.marks[folder]:
+            return False
+        found.entries.update(again.entries)
+        found.passed.discard(folder)
+    return True
+
+
+def _members(
+    root: bytes, ignore: Ignore, folder: bytes, found: Found, known: Mapping[bytes, bytes]
+) -> list[bytes]:
     """Add what is directly in a folder, and its mark; the folders in it."""
-    prefix, folders, packed = folder + b"/" if folder else b"", [], []
+    prefix, entries, folders = folder + b"/" if folder else b"", dict[bytes, Local](), list[bytes]()
     with os.scandir(os.path.join(root, folder)) as listing:
         members = {member.name: member for member in listing}
     suspects = ignore.suspects(folder, members)
@@ -70,12 +94,17 @@ def _members(root: bytes, ignore: Ignore, folder: bytes, found: Found) -> list[b
             state = member.stat(follow_symlinks=False)
         except FileNotFoundError:
             continue  # only that one went; the others are still there
-        local = _add(root, path, state, found)
+        local = _local(root, path, state, found)
         if local:
-            packed.append(_packed(path, local))
+            entries[path] = local
             if local.kind is Kind.DIRECTORY:
                 folders.append(path)
-    found.marks[folder] = new_digest(b"".join(sorted(packed))).digest()
+    packed = sorted([_packed(path, one) for path, one in entries.items()])
+    mark = found.marks[folder] = new_digest(b"".join(packed)).digest()
+    if packed and mark == known.get(folder):
+        found.passed.add(folder)
+        entries = {path: entries[path] for path in folders}
+    found.entries.update(entries)
     return folders
 
 
@@ -89,7 +118,9 @@ def look(root: bytes, ignore: Ignore, path: bytes, found: Found) -> None:
     """Add what stands at `path` now, if it is not ignored."""
     state = _stands(root, path)
     if state and not ignore.covers(path, stat.S_ISDIR(state.st_mode)):
-        _add(root, path, state, found)
+        local = _local(root, path, state, found)
+        if local:
+            found.entries[path] = local
 
 
 def _stands(root: bytes, path: bytes) -> os.stat_result | None:
@@ -103,24 +134,22 @@ def _stands(root: bytes, path: bytes) -> os.stat_result | None:
         return None
 
 
-def _add(root: bytes, path: bytes, state: os.stat_result, found: Found) -> Local | None:
+def _local(root: bytes, path: bytes, state: os.stat_result, found: Found) -> Local | None:
+    """What has this stat; `None` when it is never sent, with the reason in `found.skipped`."""
     mode = state.st_mode
     if stat.S_ISREG(mode):
         times = (state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-        local = Local(Kind.FILE, state.st_size, *times, found.modes.of(mode))
-    elif stat.S_ISDIR(mode):
+        return Local(Kind.FILE, state.st_size, *times, found.modes.of(mode))
+    if stat.S_ISDIR(mode):
         # Times of folders change with their content and mean nothing here; the inode tells of renames.
-        local = Local(Kind.DIRECTORY, inode=state.st_ino, mode=found.modes.folder)
-    elif stat.S_ISLNK(mode):
-        return _add_link(root, path, found)
-    else:
-        found.skipped[path] = "neither file, folder nor link"
-        return None
-    found.entries[path] = local
-    return local
+        return Local(Kind.DIRECTORY, inode=state.st_ino, mode=found.modes.folder)
+    if stat.S_ISLNK(mode):
+        return _link(root, path, found)
+    found.skipped[path] = "neither file, folder nor link"
+    return None
 
 
-def _add_link(root: bytes, path: bytes, found: Found) -> Local | None:
+def _link(root: bytes, path: bytes, found: Found) -> Local | None:
     try:
         target = os.readlink(os.path.join(root, path))
     except OSError:
@@ -128,8 +157,7 @@ def _add_link(root: bytes, path: bytes, found: Found) -> Local | None:
     if escapes(path, target):
         found.skipped[path] = "a link that leads out of the tree"
         return None
-    local = found.entries[path] = Local(Kind.LINK, mode=0o777, target=target)
-    return local
+    return Local(Kind.LINK, mode=0o777, target=target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,8 +15,11 @@ from devbox.adapters.helper.best import BestTree
 from devbox.adapters.helper.program import COMMAND
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.ports.tree import Survey, Tree
+from devbox.sync.ignore import of_tree
+from devbox.sync.index import Index
 from devbox.sync.model import Report
 from devbox.sync.place import Place
+from devbox.sync.scan import Found, scan
 from devbox.sync.session import Session
 from tests.sync.pipes import Pipes, sftp_server
 
@@ -25,8 +30,16 @@ class Watched(BestTree):
     """Counts what it lists."""
 
     listed = -1
+    meanwhile: Callable[[], object] | None = None
+    """Done once, after the local side was looked at and before the host says what it has."""
 
     def survey(self, marks: Mapping[bytes, bytes]) -> Survey:
+        if self.meanwhile:
+            for thread in threading.enumerate():
+                if thread.name == "sync-look":
+                    thread.join()
+            self.meanwhile()
+            self.meanwhile = None
         found = super().survey(marks)
         self.listed = len(found.entries)
         return found
@@ -36,11 +49,18 @@ class Ground:
     def __init__(self, base: Path) -> None:
         self.here, self.there, self.state = base / "here", base / "there", base / "state"
         self.here.mkdir()
+        self.other = base / "other"
         self.trees: list[Watched] = []
+        self.meanwhile: Callable[[], object] | None = None
 
     def helper(self) -> Tree:
         self.trees.append(Watched(lambda: Pipes("sh", "-c", COMMAND), sftp_server, str(self.there)))
+        self.trees[-1].meanwhile, self.meanwhile = self.meanwhile, None
         return self.trees[-1]
+
+    def elsewhere(self) -> Tree:
+        """A root that nobody has marked yet."""
+        return BestTree(lambda: Pipes("sh", "-c", COMMAND), sftp_server, str(self.other))
 
     def sftp(self) -> Tree:
         return SftpTree(sftp_server(), str(self.there))
@@ -53,6 +73,14 @@ class Ground:
         finally:
             session.close()
 
+    def marks(self) -> dict[bytes, bytes]:
+        """What is known of the folders here."""
+        index = Index(self.state / "index.sqlite")
+        try:
+            return {path: one.here for path, one in index.marks().items()}
+        finally:
+            index.close()
+
     @property
     def listed(self) -> int:
         return self.trees[-1].listed
@@ -62,6 +90,18 @@ class Ground:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         os.utime(file, (OLD, OLD))
+
+
+def equal(one: Path, other: Path) -> bool:
+    """Whether two trees have the same names and bytes."""
+    return _content(one) == _content(other)
+
+
+def _content(root: Path) -> dict[str, bytes | None]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() else None
+        for path in root.rglob("*")
+    }
 
 
 @pytest.fixture
@@ -152,6 +192,49 @@ def test_an_ignore_rule_that_comes_and_goes(ground: Ground) -> None:
     (ground.here / ".gitignore").unlink()
     ground.run()
     assert (ground.there / "b/one").read_text() == "newer, while it was ignored"
+
+
+def test_what_is_passed_over_holds_no_memory(ground: Ground) -> None:
+    found, marks = Found(), ground.marks()
+    scan(os.fsencode(ground.here), of_tree(os.fsencode(ground.here), ()), b"", found, marks)
+    assert found.entries.keys() == {b"a", b"a/deep", b"b"}
+    assert found.passed == {b"", b"a", b"a/deep", b"b"}
+    ground.write("b/one", "newer")
+    found = Found()
+    scan(os.fsencode(ground.here), of_tree(os.fsencode(ground.here), ()), b"", found, marks)
+    assert found.entries.keys() == {b"a", b"a/deep", b"b", b"b/one", b"b/two"}
+
+
+def test_another_root_gets_all_of_what_was_in_step(ground: Ground) -> None:
+    assert ground.run(ground.elsewhere).put == 7
+    assert equal(ground.here, ground.other)
+
+
+@pytest.mark.parametrize("change", ["file", "folder", "kind", "gone", "root"])
+def test_what_changes_here_after_it_was_passed_over(ground: Ground, change: str) -> None:
+    (ground.there / "a/one").unlink()  # so that the folder is in doubt, and looked at again here
+
+    def meanwhile() -> None:
+        if change == "file":
+            ground.write("a/three", "3")
+            (ground.here / "a/two").unlink()
+        elif change == "folder":
+            ground.write("a/other/one", "in a new folder")
+        elif change == "kind":
+            shutil.rmtree(ground.here / "a/deep")
+            ground.write("a/deep", "a file now")
+        elif change == "gone":
+            shutil.rmtree(ground.here / "a")
+        else:
+            ground.write("a/one", "a folder above goes at the same time")
+            shutil.rmtree(ground.here / "b")
+
+    ground.meanwhile = meanwhile
+    ground.run()
+    assert ground.run().clean
+    assert equal(ground.here, ground.there)
+    assert ground.run().clean
+    assert ground.listed == 0
 
 
 def test_over_plain_sftp_everything_is_listed(ground: Ground) -> None:
