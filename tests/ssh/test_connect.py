@@ -359,6 +359,18 @@ class TestWays:
         assert works(connect("box"))
         assert "Accepted publickey" in server.log()
 
+    @pytest.mark.parametrize("way", ["", "ProxyJump one", "ProxyCommand"])
+    def test_who_waits_for_the_link_is_woken_when_it_is_closed(
+        self, shared: Sshd, server: Sshd, use_config: Write, way: str
+    ) -> None:
+        command = f"ProxyCommand ssh -F {use_config('')} -W %h:%p one"
+        use_config(server.stanza("one") + shared.stanza("box", command if way == "ProxyCommand" else way))
+        connection = connect("box")
+        assert connection.round_trip() > 0  # nothing is on its way: the link's thread waits, and for long
+        connection.close()
+        connection._wire.join(5)
+        assert not connection._wire.is_alive()
+
 
 class TestChannels:
     def test_dial_is_a_real_socket(self, shared: Sshd, use_config: Write) -> None:

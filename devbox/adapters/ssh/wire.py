@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
@@ -121,9 +122,19 @@ class Wire(paramiko.Transport):
         message.add_string(value)
         self._send_user_message(message)
 
+    def stop_thread(self) -> None:
+        """See paramiko. The stream is ended first: who waits for a socket is not woken when it is closed."""
+        self.active = False
+        if isinstance(self.sock, socket.socket):
+            with contextlib.suppress(OSError):  # the other side was quicker, or it is closed already
+                self.sock.shutdown(socket.SHUT_RDWR)
+        super().stop_thread()
+
     def watch(self, pulse: float = _PULSE, dead: float = _DEAD) -> None:
         """Ask for a sign of life after `pulse` silent seconds; close the connection after `dead` ones."""
         self.packetizer.heard = time.monotonic()
+        # paramiko looks ten times a second whether it was closed: most of what an idle process would do.
+        self.sock.settimeout(pulse)
         threading.Thread(target=self._watch, args=(pulse, dead), name="devbox-ssh-pulse", daemon=True).start()
 
     def _watch(self, pulse: float, dead: float) -> None:
