@@ -199,7 +199,8 @@ def sync_sessions(
     with ExitStack() as stack:
         connect = partial(open_host, config)
         trees = stack.enter_context(Trees(config.host, connect, ask or Nobody(), host))
-        from devbox.sync.session import Session  # meanwhile
+        import devbox.adapters.ssh.connection  # noqa: F401 - first what it waits for, then the rest
+        from devbox.sync.session import Session
 
         sessions = []
         for mapping in config.sync:

@@ -7,16 +7,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from devbox.adapters.ahead import Ahead
-from devbox.adapters.helper.best import BestTree
 from devbox.adapters.helper.program import COMMAND
-from devbox.adapters.sftp.over import OverSsh
-from devbox.adapters.ssh.connection import Connection
 from devbox.errors import ConnectionLost, HostError
-from devbox.ports.ask import Ask
-from devbox.ports.tree import Tree
 
 if TYPE_CHECKING:
     from paramiko.channel import Channel
+
+    from devbox.adapters.ssh.connection import Connection
+    from devbox.ports.ask import Ask
+    from devbox.ports.tree import Tree
 
 _PATIENCE = 2.0
 """Seconds without a sign of life after which the link is given up: sync loses nothing by connecting anew."""
@@ -25,7 +24,8 @@ _PATIENCE = 2.0
 class Trees:
     """Opens the trees of a project's mappings. They use `given` while it lives, else what `connect` makes.
 
-    Within `with`, the first connection is on its way from the beginning, and the helper's start with it.
+    Within `with`, the first connection is on its way from the beginning, and the helper's start with it: what
+    works with trees is loaded meanwhile.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Trees:
 
     def __enter__(self) -> Trees:
         if self._given is None:
-            self._ahead = Ahead(self._begin, Connection.close)
+            self._ahead = Ahead(self._begin, lambda link: link.close())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -50,6 +50,9 @@ class Trees:
 
     def open(self, root: str) -> Tree:
         """The tree at that remote root, by the best lane the account has."""
+        from devbox.adapters.helper.best import BestTree
+        from devbox.adapters.sftp.over import OverSsh
+
         link = self._connection()
         return BestTree(
             lambda: OverSsh(self._helper(link)),

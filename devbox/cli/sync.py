@@ -13,7 +13,6 @@ import typer
 
 from devbox.cli import options
 from devbox.cli.asking import Terminal
-from devbox.cli.hooking import Hooking
 from devbox.cli.options import Options
 from devbox.cli.syncing import Standing, leave, planned, show_status, speaker
 from devbox.errors import DevboxError, UsageError
@@ -114,6 +113,7 @@ def watch_until(run: Options, config: Config, stop: threading.Event, alone: bool
     `alone`: nothing else talks in this window, so that its last line can say how things stand.
     """
     from devbox import wiring
+    from devbox.cli.hooking import Hooking
     from devbox.sync import control
 
     state, emit = wiring.sync_state(config), speaker(run.console, chatty=True)
