@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Sequence
 
 from devbox.adapters.roots import cannot_make, cannot_write, no_folder
 from devbox.adapters.sftp import lock, parts, wire
@@ -79,9 +80,10 @@ def enter_staging(client: Client, places: Places, owner: Owner | None, host: str
 
 def _make_folders(client: Client, places: Places, host: str) -> None:
     parts = places.root.strip(b"/").split(b"/")
-    for depth in range(1, len(parts) + 1):
-        path = b"/" + b"/".join(parts[:depth])
-        if client.ask(wire.stat(path)).ok:
+    paths = [b"/" + b"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+    found = client.one(_all([wire.stat(path) for path in paths]))
+    for path, seen in zip(paths, found, strict=True):
+        if seen.ok:
             continue
         made = client.ask(wire.mkdir(path, 0o755))
         if not made.ok:
@@ -111,10 +113,9 @@ def _write(path: bytes, data: bytes) -> Task[wire.Reply]:
     return written if not written.ok else closed
 
 
-def _all(requests: list[wire.Request]) -> Task[None]:
-    """Ask all of it at once; how it ends shows later."""
-    if requests:
-        yield requests
+def _all(requests: list[wire.Request]) -> Task[Sequence[wire.Reply]]:
+    """Ask all of it at once."""
+    return (yield requests) if requests else []
 
 
 def _text(path: bytes) -> str:
