@@ -79,8 +79,8 @@ def enter_staging(client: Client, places: Places, owner: Owner | None, host: str
 
 
 def _make_folders(client: Client, places: Places, host: str) -> None:
-    parts = places.root.strip(b"/").split(b"/")
-    paths = [b"/" + b"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+    names = places.root.strip(b"/").split(b"/")
+    paths = [b"/" + b"/".join(names[:depth]) for depth in range(1, len(names) + 1)]
     found = client.one(_all([wire.stat(path) for path in paths]))
     for path, seen in zip(paths, found, strict=True):
         if seen.ok:
