@@ -94,9 +94,15 @@ class Bench:
             assert time.monotonic() < end, "it did not happen"
             time.sleep(0.002)
 
-    def begin(self, name: str, letter: bytes = b"x") -> None:
+    def large(self, name: str) -> None:
+        """A large file comes whole: one that is written for seconds is sent in its middle, and once more."""
+        aside = self.here.with_name("aside")
+        aside.write_bytes(b"x" * SIZE)
+        aside.rename(self.here / name)
+
+    def begin(self, name: str) -> None:
         """Save a large file, and wait until some of it has arrived."""
-        (self.here / name).write_bytes(letter * SIZE)
+        self.large(name)
         self.until(lambda: self._arrived() > 1 << 20)
 
     def _arrived(self) -> int:
@@ -128,7 +134,7 @@ def test_saves_overtake_a_large_file(bench: Bench) -> None:
     bench.applied.clear()
     texts = [("app.py", "version 0"), ("app.py", "version 1"), ("app.py", "version 2"), ("new.py", "new")]
     bench.saves = [(bench.carried + number * SIZE // 6, *one) for number, one in enumerate(texts, 1)]
-    (bench.here / "large.bin").write_bytes(b"x" * SIZE)
+    bench.large("large.bin")
     bench.until(lambda: ("large.bin", "") in bench.applied)
     assert bench.applied == [*texts, ("large.bin", "")]
     assert (bench.there / "large.bin").stat().st_size == SIZE
