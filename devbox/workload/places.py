@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from devbox.workload.contract import SERVICES
 from devbox.workload.settings import DUBBO_PORT, GRPC_PORT, HTTP_PORT, RPC_PORT, Place, Settings
 
 LOOPBACK = "127.0.0.1"
+_FREE = (20_000, 32_000)
+"""Linux gives connections those from 32768 on (ip_local_port_range), others from 49152 on (RFC 6335)."""
 
 
 def settle(state: Path, port: int, traces: int) -> tuple[Settings, tuple[str, ...]]:
@@ -79,8 +82,9 @@ def _is_free(port: int) -> bool:
 
 
 def _free(taken: set[int]) -> int:
+    """A free port below those that the system gives to connections and to whoever asks for any: of them, one
+    would be somebody's again before a service has begun to listen on it."""
     while True:
-        with socket.create_server((LOOPBACK, 0)) as probe:
-            port = int(probe.getsockname()[1])
+        port = random.randrange(*_FREE)
         if port not in taken and _is_free(port):
             return port

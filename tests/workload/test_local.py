@@ -101,7 +101,8 @@ def test_a_taken_port_is_replaced_and_said(tmp_path: Path) -> None:
         try:
             shop = local.up(tmp_path, taken)
             assert f"port {taken} is taken" in shop.moved[0]
-            assert not shop.gateway.endswith(f":{taken}")
+            moved = int(shop.gateway.rpartition(":")[2])
+            assert moved < 32768, "not one of those that the system may give away at any moment"
             assert Running(shop).order().status == 200
         finally:
             local.down(tmp_path)
