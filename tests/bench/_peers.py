@@ -122,5 +122,6 @@ def rsync_loop(at: Ground, here: Path, there: Path) -> contextlib.AbstractContex
     return running(["sh", "-c", f"while inotifywait -qq -r -e {events} {here}; do {once}; done"])
 
 
-def unison_watch(at: Ground, here: Path, there: Path) -> contextlib.AbstractContextManager[None]:
-    return running(_unison(at, here, there, "-repeat", "watch"))
+def unison_repeat(at: Ground, here: Path, there: Path) -> contextlib.AbstractContextManager[None]:
+    """Looking every second: Debian's package is without the program that `-repeat watch` wants."""
+    return running(_unison(at, here, there, "-repeat", "1"))

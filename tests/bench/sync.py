@@ -81,7 +81,7 @@ def saves(at: Ground, wish: Wish) -> None:
         for name, watch in (
             ("lsyncd, delay 0", peers.lsyncd),
             ("rsync in an inotify loop", peers.rsync_loop),
-            ("unison -repeat watch", peers.unison_watch),
+            ("unison -repeat 1", peers.unison_repeat),
         ):
             here, there = at.fresh("here"), at.fresh("there")
             grow(here, 200)
