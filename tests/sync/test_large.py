@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,32 +12,16 @@ import pytest
 from devbox.adapters.helper.program import COMMAND
 from devbox.adapters.helper.tree import HelperTree
 from devbox.errors import ConnectionLost
-from devbox.ports.tree import Entry, Put, Result, SourceChanged, staging_of
+from devbox.ports.tree import Entry, Put, Result, SourceChanged
 from tests.contracts.tree_contract import WHEN, Bytes, one, put
-from tests.sync.pipes import Counted
+from tests.sync.cuts import Far
 
 SIZE = 12 << 20
 
 
-@dataclass
-class Host:
-    root: Path
-
-    def open(self, limit: float = float("inf")) -> tuple[HelperTree, Counted]:
-        channel = Counted("sh", "-c", COMMAND, limit=limit)
-        tree = HelperTree(channel, str(self.root), "host")
-        tree.prepare(b"token")
-        channel.sent = 0
-        return tree, channel
-
-    @property
-    def staged(self) -> list[str]:
-        return sorted(name for name in os.listdir(staging_of(str(self.root))) if name != "root")
-
-
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return Host(tmp_path / "root")
+def host(tmp_path: Path) -> Far:
+    return Far(tmp_path / "root", HelperTree, ("sh", "-c", COMMAND))
 
 
 @pytest.fixture
@@ -46,7 +29,7 @@ def data() -> bytes:
     return random.Random(1).randbytes(SIZE)
 
 
-def _put(host: Host, data: bytes, *expects: Entry) -> tuple[Entry, int]:
+def _put(host: Far, data: bytes, *expects: Entry) -> tuple[Entry, int]:
     """Put it, and look; its entry, and how many bytes were sent for it."""
     tree, channel = host.open()
     outcome = one(tree, put(b"blob", data, *expects))
@@ -58,7 +41,7 @@ def _put(host: Host, data: bytes, *expects: Entry) -> tuple[Entry, int]:
     return outcome.entry, channel.sent
 
 
-def test_one_byte_changed_costs_one_block(host: Host, data: bytes) -> None:
+def test_one_byte_changed_costs_one_block(host: Far, data: bytes) -> None:
     entry, sent = _put(host, data)
     assert sent > SIZE
     changed = data[: SIZE // 2] + b"!" + data[SIZE // 2 + 1 :]
@@ -67,13 +50,13 @@ def test_one_byte_changed_costs_one_block(host: Host, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("length", [SIZE - 4_000_000, SIZE - 1, SIZE + 1, SIZE + 131072, SIZE + 300_001])
-def test_longer_and_shorter(host: Host, data: bytes, length: int) -> None:
+def test_longer_and_shorter(host: Far, data: bytes, length: int) -> None:
     entry, _sent = _put(host, data)
     _entry, sent = _put(host, (data + data)[:length], entry)
     assert sent < 600_000
 
 
-def test_what_arrived_before_a_cut_is_not_sent_again(host: Host, data: bytes) -> None:
+def test_what_arrived_before_a_cut_is_not_sent_again(host: Far, data: bytes) -> None:
     tree, _channel = host.open(limit=SIZE * 0.8)
     with pytest.raises(ConnectionLost):
         one(tree, put(b"blob", data))
@@ -84,7 +67,7 @@ def test_what_arrived_before_a_cut_is_not_sent_again(host: Host, data: bytes) ->
     assert sent < SIZE * 0.3
 
 
-def test_a_cut_while_a_version_stands_there(host: Host, data: bytes) -> None:
+def test_a_cut_while_a_version_stands_there(host: Far, data: bytes) -> None:
     old = random.Random(2).randbytes(SIZE)
     entry, _sent = _put(host, old)
     tree, _channel = host.open(limit=SIZE * 0.8)
@@ -96,7 +79,7 @@ def test_a_cut_while_a_version_stands_there(host: Host, data: bytes) -> None:
     assert sent < SIZE * 0.3
 
 
-def test_what_changed_there_is_not_replaced(host: Host, data: bytes) -> None:
+def test_what_changed_there_is_not_replaced(host: Far, data: bytes) -> None:
     entry, _sent = _put(host, data)
     (host.root / "blob").write_bytes(b"made on the host")
     tree, _channel = host.open()
@@ -116,7 +99,7 @@ class Overtaken:
         raise SourceChanged("a newer version")
 
 
-def test_a_newer_version_finds_what_the_older_one_sent(host: Host, data: bytes) -> None:
+def test_a_newer_version_finds_what_the_older_one_sent(host: Far, data: bytes) -> None:
     tree, channel = host.open()
     assert one(tree, Put(b"blob", Overtaken(data), SIZE, WHEN, 0o644)).result is Result.UNSTABLE
     assert not (host.root / "blob").exists()
@@ -129,7 +112,7 @@ def test_a_newer_version_finds_what_the_older_one_sent(host: Host, data: bytes) 
     assert host.staged == []
 
 
-def test_small_and_large_files_in_one_wave(host: Host, data: bytes) -> None:
+def test_small_and_large_files_in_one_wave(host: Far, data: bytes) -> None:
     tree, _channel = host.open()
     wave = [put(b"a", b"1"), put(b"big", data), put(b"b", b"2"), put(b"no/folder", data), put(b"c", b"3")]
     results = {done.operation.path: done.result for done in tree.apply([wave], lambda count: None)}

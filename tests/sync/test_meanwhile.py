@@ -155,13 +155,7 @@ def test_what_was_put_before_a_kill_goes_though_it_is_renamed_while_the_next_run
     (bench.here / "other").write_text("x")
     bench.run()
     (bench.here / "f").write_text("put, and killed before it was written down")
-    session = bench.session()
-    tree = bench.connect()
-    _view, plan = session.rounds.whole(tree)
-    session.rounds.index.intend(plan.operations)
-    list(tree.apply(plan.waves, lambda count: None))
-    tree.close()
-    session.close()
+    bench.killed()
     (bench.here / "f").write_text("saved once more, then renamed by hand")
 
     def connect() -> Tree:

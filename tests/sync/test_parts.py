@@ -5,37 +5,24 @@ from __future__ import annotations
 import os
 import random
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from devbox.adapters.helper.program import COMMAND
+from devbox.adapters.helper.tree import HelperTree
 from devbox.adapters.sftp import parts
 from devbox.adapters.sftp.tree import SftpTree
 from devbox.errors import ConnectionLost
-from devbox.ports.tree import Put, Result, staging_of
+from devbox.ports.tree import Put, Result
 from tests.contracts.tree_contract import WHEN, Bytes, one, put
-from tests.sync.pipes import SERVER, Counted
+from tests.sync.cuts import Far
+from tests.sync.pipes import SERVER
 
 SIZE = 24 << 20
 
 
-@dataclass
-class Host:
-    root: Path
-
-    def open(self, limit: float = float("inf")) -> tuple[SftpTree, Counted]:
-        channel = Counted(str(SERVER), limit=limit)
-        tree = SftpTree(channel, str(self.root), "host")
-        tree.prepare(b"token")
-        channel.sent = 0
-        return tree, channel
-
-    @property
-    def staged(self) -> list[Path]:
-        """What is in staging besides the root's mark."""
-        return sorted(one for one in Path(staging_of(str(self.root))).iterdir() if one.name != "root")
-
+class Host(Far):
     def cut(self, data: bytes, after: float = 0.8) -> Path:
         """Send it, lose the link after that share of it; the part that is left."""
         tree, _channel = self.open(SIZE * after)
@@ -59,7 +46,7 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    return Host(tmp_path / "root")
+    return Host(tmp_path / "root", SftpTree, (str(SERVER),))
 
 
 @pytest.fixture
@@ -129,6 +116,12 @@ def test_parts_wait_for_a_week(host: Host, data: bytes) -> None:
     os.utime(part, (week - 3600, week - 3600))
     host.open()[0].close()
     assert host.staged == []
+
+
+def test_a_run_with_the_helper_leaves_the_part_where_it_is(host: Host, data: bytes) -> None:
+    part = host.cut(data)
+    Far(host.root, HelperTree, ("sh", "-c", COMMAND)).open()[0].close()
+    assert host.staged == [part]
 
 
 def test_a_full_disk_leaves_no_part(host: Host, data: bytes) -> None:

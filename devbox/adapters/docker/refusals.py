@@ -33,9 +33,6 @@ def creation(spec: ContainerSpec, refused: DaemonRefused) -> DaemonError:
         steps = ["devbox build"]
         return DaemonError(f"there is no image {spec.image}", where=refused.where, next_steps=steps)
     if refused.status == 409 and "is already in use by container" in refused.why:
-        what, steps = (
-            f"somebody else made {spec.name} at the same time",
-            ["devbox up   (once that one is done)"],
-        )
+        what, steps = f"somebody else made {spec.name} at the same time", ["devbox up   (once they are done)"]
         return DaemonError(what, where=refused.where, why=refused.why, next_steps=steps)
     return DaemonError(f"{spec.name or spec.image} cannot be created", where=refused.where, why=refused.why)
