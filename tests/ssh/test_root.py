@@ -12,7 +12,7 @@ from devbox.errors import AuthError
 from devbox.ports.host import Finished, Line, Privilege, Script, Stream
 from tests.contracts.host import eventually, texts
 from tests.rehearsal.hosts import RehearsalHost
-from tests.ssh.test_connect import Answers
+from tests.ssh.answers import Answers
 
 pytestmark = pytest.mark.host
 
